@@ -1,0 +1,88 @@
+"""What drivers offer to the roles' effects: chain, fabric, keys, outbox, journal (DESIGN 2).
+
+Each port has an adapter that we ship and that needs nothing but memory; it passes the same tests as the others.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from petra.domain.blocks import Block, Log, Receipt
+from petra.domain.refusals import Refusal
+from petra.domain.terms import Address
+
+
+class Chain(Protocol):
+    """An Ethereum chain, as far as PETra needs one."""
+
+    @property
+    def chain_id(self) -> int:
+        """The chain's id, part of every signature."""
+        ...
+
+    def send(self, raw_transactions: Sequence[bytes]) -> list[bytes]:
+        """Hand over signed bytes, in order; return their hashes. Sending the same bytes again is harmless."""
+        ...
+
+    def receipts(self, hashes: Sequence[bytes]) -> list[Receipt | None]:
+        """Return what became of each transaction; None while it is not mined."""
+        ...
+
+    def head(self) -> Block:
+        """Return the newest block."""
+        ...
+
+    def block(self, number: int) -> Block:
+        """Return a block by number; ChainError where there is none."""
+        ...
+
+    def logs(self, contract: Address, first_block: int, last_block: int) -> list[Log]:
+        """Return every log of the contract in these blocks (inclusive), in order."""
+        ...
+
+    def code(self, address: Address) -> bytes:
+        """Return the code that stands at an address, empty where there is none."""
+        ...
+
+    def refusal(self, transaction_hash: bytes) -> Refusal | None:
+        """Return why the contract refused a mined transaction, None if it did not. For tools and tests: slow."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections, and of the node if we started it."""
+        ...
+
+
+class VirtualChain(Chain, Protocol):
+    """A chain whose blocks and time are ours: for simulations."""
+
+    def mine(self, timestamp: int) -> Block:
+        """Make one block at this unix second with everything that was sent, in the order of sending."""
+        ...
+
+
+class Keys(Protocol):
+    """Holds secrets; roles and drivers know addresses only."""
+
+    def new(self, owner: str) -> Address:
+        """Make a fresh key that belongs to this owner and return its address."""
+        ...
+
+    def sign(self, address: Address, digest: bytes) -> bytes:
+        """Sign a 32-byte digest: 65 bytes r, s, v (0 or 1), low s."""
+        ...
+
+
+class Fabric(Protocol):
+    """Carries messages between accounts."""
+
+    def send(self, recipient: Address, raw: bytes, now: int) -> None:
+        """Take a message for delivery; it may arrive late, twice, out of order or never."""
+        ...
+
+
+class Journal(Protocol):
+    """A run's event log: what happened, in order."""
+
+    def append(self, at: int, kind: str, fields: Mapping[str, object]) -> None:
+        """Record one event at a unix second (virtual in simulations); fields are plain JSON values."""
+        ...
