@@ -1,0 +1,66 @@
+# Everything that is done in this checkout. Each target is a line or two over the tools in .venv; the first call sets up
+# what it needs (scripts/bootstrap.py) and leaves a stamp, so that later calls start at once. `make help` lists them.
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+SETUP := scripts/bootstrap.sh
+USE := .venv/.use
+DEV := .venv/.dev
+NODE := node_modules/.petra
+CODE := $(wildcard src tests scripts benchmarks examples)
+FORGE = $$(python -c 'from petra.tools import find_foundry; print(find_foundry("forge") or "forge")')
+
+.PHONY: help setup demo test test-all lint fix typecheck layers contracts check bench lock clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(DEV) $(NODE) ## install everything into .venv and node_modules
+
+demo: $(USE) $(NODE) ## simulate the paper's case study and write its report (LEDGER=memory: without a node)
+	@ledger=$${LEDGER:-$$($(SETUP) ledger)} && petra simulate case-study --ledger $$ledger --seed 1 --out runs/demo --force
+	@petra report runs/demo && echo "The report: runs/demo/report.html"
+
+test: $(DEV) $(NODE) ## run the tests (under two minutes)
+	python -m pytest -q -n 2 -m "not slow" $(ARGS)
+
+test-all: $(DEV) $(NODE) ## run the slow tests too
+	python -m pytest -q -n 2 $(ARGS)
+
+lint: $(DEV) ## check style and formatting of imports
+	ruff check $(CODE)
+
+fix: $(DEV) ## repair what the style checker can repair
+	ruff check --fix $(CODE)
+
+typecheck: $(DEV) ## check types, strictly
+	mypy $(CODE)
+
+layers: $(DEV) ## check who imports whom
+	lint-imports
+
+contracts: $(DEV) $(NODE) ## compare the shipped contract with a fresh compilation and run its own tests
+	python scripts/compile_contracts.py --check
+	cd contracts && $(FORGE) test
+
+check: lint typecheck layers contracts test ## everything that a change must pass
+
+bench: $(DEV) $(NODE) ## measure
+	@for file in benchmarks/*.py; do echo "== $$file" && python $$file || exit 1; done
+
+lock: $(DEV) $(NODE) ## write the lock files again, with the newest versions that pyproject.toml and package.json allow
+	python scripts/lock.py
+
+clean: ## remove everything that make made, but no run
+	rm -rf .venv node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache contracts/out contracts/cache
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is older than its inputs, or missing: let the script see whether there is anything to do.
+$(USE): requirements.txt requirements-build.txt pyproject.toml
+	@$(SETUP) use
+
+$(DEV): requirements-dev.txt $(USE)
+	@$(SETUP) dev
+
+$(NODE): package-lock.json requirements-node.txt $(USE)
+	@$(SETUP) node
