@@ -255,6 +255,9 @@ interface IPetra {
     function terms() external view returns (Terms memory);
 
     /// @return owner 0 = unknown or deposited
+    /// @return power watts, as in the grant
+    /// @return start first timestep
+    /// @return end last timestep
     /// @return offerID 0 = not on offer; 2^64 - 1 = locked by the market
     function assets(uint64 assetID)
         external
