@@ -6,6 +6,8 @@ SETUP := scripts/bootstrap.sh
 USE := .venv/.use
 DEV := .venv/.dev
 NODE := node_modules/.petra
+# The ledger of the demo; `make demo LEDGER=memory` needs no Node.js and nothing from npm.
+LEDGER ?= $$(python scripts/bootstrap.py ledger)
 CODE := $(wildcard src tests scripts benchmarks examples)
 FORGE = $$(python -c 'from petra.tools import find_foundry; print(find_foundry("forge") or "forge")')
 
@@ -17,9 +19,10 @@ help: ## list the targets
 
 setup: $(DEV) $(NODE) ## install everything into .venv and node_modules
 
-demo: $(USE) $(NODE) ## simulate the paper's case study and write its report (LEDGER=memory: without a node)
-	@ledger=$${LEDGER:-$$($(SETUP) ledger)} && petra simulate case-study --ledger $$ledger --seed 1 --out runs/demo --force
-	@petra report runs/demo && echo "The report: runs/demo/report.html"
+demo: $(USE) $(if $(filter memory,$(LEDGER)),,$(NODE)) ## simulate the paper's case study and write its report
+	petra simulate case-study --ledger $(LEDGER) --seed 1 --out runs/demo --force
+	petra report runs/demo
+	@echo "The report: runs/demo/report.html"
 
 test: $(DEV) $(NODE) ## run the tests (under two minutes)
 	python -m pytest -q -n 2 -m "not slow" $(ARGS)

@@ -43,7 +43,7 @@ def say(text: str) -> None:
 
 
 def run(command: list[str], remedy: str) -> None:
-    """Run a command quietly; on failure show the end of its output and the remedy."""
+    """Run a command quietly; on failure show its errors and the remedy, and keep the rest in .setup.log."""
     environment = os.environ | {"PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
         command,
@@ -56,7 +56,11 @@ def run(command: list[str], remedy: str) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise SetupError("\n".join([*done.stdout.splitlines()[-15:], f"[setup] {remedy}"]))
+        log = CHECKOUT / ".setup.log"
+        log.write_text(done.stdout, encoding="utf-8")
+        lines = [line for line in done.stdout.splitlines() if re.match(r"ERROR|(npm )?error (code|network)", line)]
+        shown = lines or done.stdout.splitlines()[-3:]
+        raise SetupError("\n".join([*shown, f"[setup] {remedy}", f"[setup] What it said in full: {log.name}"]))
 
 
 def make_venv() -> None:
