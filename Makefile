@@ -8,7 +8,7 @@ DEV := .venv/.dev
 NODE := node_modules/.petra
 # The ledger of the demo; `make demo LEDGER=memory` needs no Node.js and nothing from npm.
 LEDGER ?= $$(python scripts/bootstrap.py ledger)
-CODE := $(wildcard src tests scripts benchmarks examples)
+CODE := $(shell for folder in src tests scripts benchmarks examples; do find $$folder -name '*.py' 2>/dev/null | grep -q . && echo $$folder; done)
 FORGE = $$(python -c 'from petra.tools import find_foundry; print(find_foundry("forge") or "forge")')
 
 .PHONY: help setup demo test test-all lint fix typecheck layers contracts check bench lock clean
