@@ -60,7 +60,7 @@ def feeder_nodes(net: Any, start: int) -> dict[int, None]:
 def node_id(net: Any, node: int) -> str:
     """Return our short name of a SimBench node: n51 for 'LV5.201 Bus 51', mv5 for 'MV2.101 Bus 5'."""
     name: str = net.bus.name[node]
-    return ("mv" if name.startswith("MV") else "n") + name.split()[-1]
+    return ("mv" if name.startswith("MV") else "n") + name.rsplit(maxsplit=1)[-1]
 
 
 def branch_values(net: Any, line: Any) -> dict[str, Any]:
