@@ -40,6 +40,13 @@ class Asset:
         return self.power > 0
 
 
+def escrow_of(asset: Asset, price: int, timestep_seconds: int) -> int:
+    """Return the nano-units that an asset on offer at this price holds: the floor for a bid, nothing for an ask."""
+    if asset.is_production:
+        return 0
+    return payment_rounded_down(energy_of(asset.power, asset.end - asset.start + 1, timestep_seconds), price)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """An asset at a price (nano-units per kWh); closed for ever once it is accepted whole or rescinded."""
@@ -113,10 +120,8 @@ class LedgerState:
         return energy_of(power, end - start + 1, self.terms.timestep_seconds)
 
     def escrow(self, asset: Asset, price: int) -> int:
-        """Return the money that an asset on offer at this price holds: nothing for an ask."""
-        if asset.is_production:
-            return 0
-        return payment_rounded_down(self.energy(asset.power, asset.start, asset.end), price)
+        """Return the nano-units that an asset on offer at this price holds."""
+        return escrow_of(asset, price, self.terms.timestep_seconds)
 
     def first_tradeable(self, timestamp: int) -> Timestep:
         """Return the first timestep that may still be traded in a block of this unix second."""
