@@ -55,7 +55,7 @@ lock: $(DEV) $(NODE) ## write the lock files again, with the newest versions tha
 	python scripts/lock.py
 
 clean: ## remove everything that make made, but no run
-	rm -rf .venv node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache contracts/out contracts/cache
+	rm -rf .venv node_modules .setup.log .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache contracts/out contracts/cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is older than its inputs, or missing: let the script see whether there is anything to do.
