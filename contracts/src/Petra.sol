@@ -2,18 +2,27 @@
 pragma solidity 0.8.37;
 
 import {IPetra} from "./IPetra.sol";
+import {
+    energyOf,
+    magnitude,
+    max,
+    min,
+    paymentRoundedDown,
+    paymentRoundedUp,
+    saturated,
+    withSign
+} from "./Quantities.sol";
 
 /// @title PETra's ledger
-/// @notice Read IPetra.sol first: it is the manual, this is its implementation.
-/// @dev Every verb checks everything, then changes the state, then tells what it changed. A trade tells each change as it
-/// makes it, in the order of the manual. Nothing outside is ever called, so no caller can come in between.
-/// Sums of money cannot overflow: money on the ledger never exceeds 2^64 - 1, which is checked where money is issued.
+/// @notice IPetra.sol is the manual: read it first. This is the implementation and adds nothing to its meaning.
+/// @dev Every verb checks everything, then changes the state, then tells what it changed (a trade tells each change as it
+/// is made, in the order of the manual). Nothing outside is called, so nobody can come in between.
+/// No sum of money overflows: what is on the ledger is at most 2^64 - 1, and that is checked where money is issued.
 contract Petra is IPetra {
     /* CONSTANTS */
 
     uint256 internal constant MAX_GRANTS = 200;
     uint64 internal constant MAX_END = 2 ** 48 - 1;
-    uint256 internal constant JOULES_PER_KWH = 3_600_000;
     /// The offer id of an asset that the market has locked.
     uint64 internal constant MARKET_LOCK = type(uint64).max;
 
@@ -32,7 +41,7 @@ contract Petra is IPetra {
 
     /* STORAGE */
 
-    /// Two words. Not on offer and not locked: offerID 0. Deposited: all 0.
+    /// Two words; all zero before it is issued and after it is deposited. offerID 0: neither on offer nor locked.
     struct Asset {
         address owner;
         uint64 offerID;
@@ -43,7 +52,7 @@ contract Petra is IPetra {
         uint64 lockedMoney;
     }
 
-    /// One word. The poster is the asset's owner while the offer is open; the escrow is computed.
+    /// One word. While it is open, its poster is the asset's owner. Its escrow is computed, never stored.
     struct Offer {
         uint64 assetID;
         uint64 price;
@@ -57,7 +66,7 @@ contract Petra is IPetra {
         bool moneyGranted;
     }
 
-    /// One word. A price of 0 is a price.
+    /// One word.
     struct PeriodPrice {
         uint64 price;
         bool isSet;
@@ -65,69 +74,45 @@ contract Petra is IPetra {
 
     mapping(uint64 assetID => Asset) internal _assets;
     mapping(uint64 offerID => Offer) internal _offers;
-    mapping(address anonAddress => Holder) internal _holders;
+    mapping(address holder => Holder) internal _holders;
     mapping(uint64 period => PeriodPrice) internal _prices;
     uint64 internal _lastAssetID;
     uint64 internal _lastOfferID;
     uint64 internal _moneyOnLedger;
 
-    /* MEMORY */
+    /* VALUES OF A TRADE, in memory only */
 
-    /// The part of two assets that changes hands; power is the same positive number for both.
+    /// What changes hands: the same power over the same timesteps of both assets.
     struct Part {
         uint64 power;
         uint64 start;
         uint64 end;
     }
 
-    /// What became of an asset of which a part was traded.
+    /// What became of one of the two assets. If a live piece remains, it has kept the asset's id.
     struct Split {
-        /// The traded part; the asset itself where nothing live remains.
-        uint64 tradedID;
-        /// A live piece remains under the asset's own id.
         bool remains;
-        /// Live pieces that got ids of their own; 0 = none.
-        uint64 afterID;
-        uint64 beforeID;
+        uint64 tradedID;
+        uint64 afterID; // A further live piece, now under an id of its own; 0 = none.
+        uint64 beforeID; // Likewise.
     }
 
     /* CONSTRUCTOR */
 
-    constructor(Terms memory terms_) {
-        bool isTimestepUsable = terms_.timestepSeconds >= 4 && terms_.timestepSeconds <= 3600;
-        if (terms_.dso == address(0) || !isTimestepUsable || terms_.maxLength == 0) revert InvalidTerms();
-        DSO = terms_.dso;
-        ISSUER = terms_.issuer;
-        MARKET = terms_.market;
-        GENESIS = terms_.genesis;
-        TIMESTEP_SECONDS = terms_.timestepSeconds;
-        GATE = terms_.gate;
-        MAX_LENGTH = terms_.maxLength;
-        MAX_PRICE = terms_.maxPrice;
-        PRICE_PERIOD = terms_.pricePeriod;
-        DIVISIBLE = terms_.divisible;
-    }
-
-    /* MODIFIERS */
-
-    modifier onlyDso() {
-        if (msg.sender != DSO) revert NotDso(msg.sender);
-        _;
-    }
-
-    modifier onlyIssuer() {
-        if (msg.sender != DSO && msg.sender != ISSUER) revert NotIssuer(msg.sender);
-        _;
-    }
-
-    modifier onlyMarket() {
-        if (msg.sender != MARKET) revert NotMarket(msg.sender);
-        _;
-    }
-
-    modifier onlyWithoutMarket() {
-        if (MARKET != address(0)) revert MarketOnly();
-        _;
+    constructor(Terms memory t) {
+        if (t.dso == address(0) || t.timestepSeconds < 4 || t.timestepSeconds > 3600 || t.maxLength == 0) {
+            revert InvalidTerms();
+        }
+        DSO = t.dso;
+        ISSUER = t.issuer;
+        MARKET = t.market;
+        GENESIS = t.genesis;
+        TIMESTEP_SECONDS = t.timestepSeconds;
+        GATE = t.gate;
+        MAX_LENGTH = t.maxLength;
+        MAX_PRICE = t.maxPrice;
+        PRICE_PERIOD = t.pricePeriod;
+        DIVISIBLE = t.divisible;
     }
 
     /* ISSUE */
@@ -135,21 +120,24 @@ contract Petra is IPetra {
     /// @inheritdoc IPetra
     function addEnergyAsset(address anonAddress, int64 power, uint64 start, uint64 end)
         external
-        onlyIssuer
         returns (uint64 assetID)
     {
+        if (msg.sender != DSO && msg.sender != ISSUER) revert NotIssuer(msg.sender);
         return _issueEnergy(anonAddress, power, start, end);
     }
 
     /// @inheritdoc IPetra
-    function addFinancialBalance(address anonAddress, uint64 amount) external onlyIssuer {
+    function addFinancialBalance(address anonAddress, uint64 amount) external {
+        if (msg.sender != DSO && msg.sender != ISSUER) revert NotIssuer(msg.sender);
         _issueMoney(anonAddress, amount);
     }
 
     /// @inheritdoc IPetra
-    function addAssets(EnergyGrant[] calldata energy, FinancialGrant[] calldata money) external onlyIssuer {
+    function addAssets(EnergyGrant[] calldata energy, FinancialGrant[] calldata money) external {
+        if (msg.sender != DSO && msg.sender != ISSUER) revert NotIssuer(msg.sender);
         uint256 count = energy.length + money.length;
         if (count == 0 || count > MAX_GRANTS) revert BatchOutOfBounds(count);
+
         for (uint256 i = 0; i < energy.length; ++i) {
             _issueEnergy(energy[i].anonAddress, energy[i].power, energy[i].start, energy[i].end);
         }
@@ -161,20 +149,21 @@ contract Petra is IPetra {
     /* TRADE */
 
     /// @inheritdoc IPetra
-    function postOffer(uint64 assetID, uint64 price) external onlyWithoutMarket returns (uint64 offerID) {
-        Asset memory asset = _givableAssetOf(assetID, msg.sender);
+    function postOffer(uint64 assetID, uint64 price) external returns (uint64 offerID) {
+        if (MARKET != address(0)) revert MarketOnly();
+        Asset memory asset = _givableAsset(assetID, msg.sender);
         _checkGate(asset.start, asset.end);
         _checkPrice(assetID, asset, price);
         uint64 escrow = _toMoney(_escrow(asset, price));
         _checkBalance(msg.sender, escrow);
 
         _holders[msg.sender].balance -= escrow;
-        return _offerAsset(assetID, price);
+        return _openOffer(assetID, price);
     }
 
     /// @inheritdoc IPetra
     function rescindOffer(uint64 offerID) external {
-        Offer memory offer = _openOfferOf(offerID);
+        Offer memory offer = _offerThatIsOpen(offerID);
         Asset memory asset = _assets[offer.assetID];
         if (asset.owner != msg.sender) revert NotOwner(offer.assetID, msg.sender);
 
@@ -185,28 +174,30 @@ contract Petra is IPetra {
     }
 
     /// @inheritdoc IPetra
-    function acceptOffer(uint64 offerID, uint64 assetID) external onlyWithoutMarket {
-        Offer memory offer = _openOfferOf(offerID);
+    function acceptOffer(uint64 offerID, uint64 assetID) external {
+        if (MARKET != address(0)) revert MarketOnly();
+        Offer memory offer = _offerThatIsOpen(offerID);
         Asset memory offered = _assets[offer.assetID];
         if (offered.owner == msg.sender) revert OwnOffer(offerID);
-        Asset memory provided = _givableAssetOf(assetID, msg.sender);
-        if ((offered.power > 0) == (provided.power > 0)) revert SameSide(offer.assetID, assetID);
+        Asset memory provided = _givableAsset(assetID, msg.sender);
         (Part memory part, uint256 firstTradeable) = _commonPart(offer.assetID, offered, assetID, provided);
         bool isAsk = offered.power > 0;
         uint256 energy = _energy(part.power, part.start, part.end);
-        uint64 payment = _toMoney(isAsk ? _paymentRoundedUp(energy, offer.price) : _paymentRoundedDown(energy, offer.price));
+        // The acceptor chooses the split, so the payment is rounded against it.
+        uint64 payment =
+            _toMoney(isAsk ? paymentRoundedUp(energy, offer.price) : paymentRoundedDown(energy, offer.price));
         if (isAsk) _checkBalance(msg.sender, payment);
 
-        // An ask is paid by the acceptor, a bid from its own escrow.
+        // The acceptor pays an ask from its balance; a bid is paid from its own escrow.
         if (isAsk) _holders[msg.sender].balance -= payment;
         _holders[isAsk ? offered.owner : msg.sender].balance += payment;
-        emit OfferAccepted(offerID, assetID, _signed(part.power, isAsk), part.start, part.end, payment);
+        emit OfferAccepted(offerID, assetID, withSign(part.power, isAsk), part.start, part.end, payment);
         (Split memory split,) = _swap(offer.assetID, assetID, part, firstTradeable);
 
-        // What is left of the offer stays on offer at the same price. The floors of parts never exceed the floor of the whole.
-        uint256 needed = 0;
-        if (split.remains) needed = _escrow(_assets[offer.assetID], offer.price);
-        else _offers[offerID].open = false;
+        // What remains live stays on offer at the same price; escrow that it does not need goes back. The escrow always
+        // suffices: it is a floor, and the floors of an energy's parts together never exceed the floor of the whole.
+        uint256 needed = split.remains ? _escrow(_assets[offer.assetID], offer.price) : 0;
+        if (!split.remains) _offers[offerID].open = false;
         if (split.afterID != 0) needed += _reoffer(split.afterID, offer.price);
         if (split.beforeID != 0) needed += _reoffer(split.beforeID, offer.price);
         if (!isAsk) _releaseEscrow(offerID, offered.owner, _escrow(offered, offer.price) - payment - needed);
@@ -216,7 +207,7 @@ contract Petra is IPetra {
 
     /// @inheritdoc IPetra
     function depositEnergyAsset(uint64 assetID) external {
-        _unlockedAssetOf(assetID, msg.sender);
+        _unlockedAsset(assetID, msg.sender);
 
         delete _assets[assetID];
         emit AssetDeposited(msg.sender, assetID);
@@ -235,12 +226,12 @@ contract Petra is IPetra {
     /* PRICES */
 
     /// @inheritdoc IPetra
-    function setPrice(uint64 period, uint64 price) external onlyDso {
+    function setPrice(uint64 period, uint64 price) external {
+        if (msg.sender != DSO) revert NotDso(msg.sender);
         if (PRICE_PERIOD == 0) revert PricePeriodsUnused();
         if (_prices[period].isSet) revert PriceAlreadySet(period);
         uint256 first = uint256(period) * PRICE_PERIOD;
-        uint256 firstTradeable = _firstTradeable();
-        if (first < firstTradeable) revert GateClosed(_saturated(first), firstTradeable);
+        if (first < _firstTradeable()) revert GateClosed(saturated(first), _firstTradeable());
         if (price > MAX_PRICE) revert PriceTooHigh(price);
 
         _prices[period] = PeriodPrice({price: price, isSet: true});
@@ -248,15 +239,18 @@ contract Petra is IPetra {
     }
 
     /// @inheritdoc IPetra
-    function recordSchedule(uint64 from, bytes32 hash) external onlyDso {
+    function recordSchedule(uint64 from, bytes32 hash) external {
+        if (msg.sender != DSO) revert NotDso(msg.sender);
+
         emit ScheduleRecorded(from, hash);
     }
 
     /* MARKET */
 
     /// @inheritdoc IPetra
-    function lock(address owner, uint64 assetID, uint64 money) external onlyMarket {
-        _givableAssetOf(assetID, owner);
+    function lock(address owner, uint64 assetID, uint64 money) external {
+        if (msg.sender != MARKET) revert NotMarket(msg.sender);
+        _givableAsset(assetID, owner);
         _checkBalance(owner, money);
 
         _holders[owner].balance -= money;
@@ -266,30 +260,27 @@ contract Petra is IPetra {
     }
 
     /// @inheritdoc IPetra
-    function unlock(uint64 assetID) external onlyMarket {
-        Asset memory asset = _existing(assetID);
+    function unlock(uint64 assetID) external {
+        if (msg.sender != MARKET) revert NotMarket(msg.sender);
+        Asset memory asset = _existingAsset(assetID);
         if (asset.offerID != MARKET_LOCK) revert AssetNotLocked(assetID);
 
         _assets[assetID].offerID = 0;
-        _assets[assetID].lockedMoney = 0;
-        _holders[asset.owner].balance += asset.lockedMoney;
-        emit MarketUnlocked(assetID, asset.lockedMoney);
+        _returnLockedMoney(assetID, asset.owner);
     }
 
     /// @inheritdoc IPetra
-    function settle(uint64 bidAsset, uint64 askAsset, int64 power, uint64 start, uint64 end, uint64 payment)
-        external
-        onlyMarket
-    {
+    function settle(uint64 bidAsset, uint64 askAsset, int64 power, uint64 start, uint64 end, uint64 payment) external {
+        if (msg.sender != MARKET) revert NotMarket(msg.sender);
         if (power <= 0) revert PowerOutOfBounds(power);
-        Asset memory bid = _existing(bidAsset);
-        Asset memory ask = _existing(askAsset);
+        Asset memory bid = _existingAsset(bidAsset);
+        Asset memory ask = _existingAsset(askAsset);
         if (bid.offerID != MARKET_LOCK) revert AssetNotLocked(bidAsset);
         if (ask.offerID != MARKET_LOCK) revert AssetNotLocked(askAsset);
         if (bid.power > 0 || ask.power < 0) revert SameSide(bidAsset, askAsset);
         if (power > -bid.power || power > ask.power) revert PowerOutOfBounds(power);
-        bool isInside = _max(bid.start, ask.start) <= start && start <= end && end <= _min(bid.end, ask.end);
-        if (!isInside) revert IntervalOutOfBounds(start, end);
+        bool isInside = max(bid.start, ask.start) <= start && end <= min(bid.end, ask.end);
+        if (start > end || !isInside) revert IntervalOutOfBounds(start, end);
         if (bid.lockedMoney < payment) revert InsufficientBalance(bid.owner, bid.lockedMoney, payment);
 
         _assets[bidAsset].lockedMoney -= payment;
@@ -297,8 +288,8 @@ contract Petra is IPetra {
         emit MarketSettled(bidAsset, askAsset, power, start, end, payment);
         Part memory part = Part({power: uint64(power), start: start, end: end});
         (Split memory bidSplit, Split memory askSplit) = _swap(bidAsset, askAsset, part, 0);
-        if (!bidSplit.remains) _returnLockedMoney(bidAsset, bid.owner);
-        if (!askSplit.remains) _returnLockedMoney(askAsset, ask.owner);
+        if (!bidSplit.remains && bid.lockedMoney > payment) _returnLockedMoney(bidAsset, bid.owner);
+        if (!askSplit.remains && ask.lockedMoney > 0) _returnLockedMoney(askAsset, ask.owner);
     }
 
     /* EVIDENCE */
@@ -312,18 +303,8 @@ contract Petra is IPetra {
 
     /// @inheritdoc IPetra
     function terms() external view returns (Terms memory) {
-        return Terms({
-            dso: DSO,
-            issuer: ISSUER,
-            market: MARKET,
-            genesis: GENESIS,
-            timestepSeconds: TIMESTEP_SECONDS,
-            gate: GATE,
-            maxLength: MAX_LENGTH,
-            maxPrice: MAX_PRICE,
-            pricePeriod: PRICE_PERIOD,
-            divisible: DIVISIBLE
-        });
+        return
+            Terms(DSO, ISSUER, MARKET, GENESIS, TIMESTEP_SECONDS, GATE, MAX_LENGTH, MAX_PRICE, PRICE_PERIOD, DIVISIBLE);
     }
 
     /// @inheritdoc IPetra
@@ -342,13 +323,10 @@ contract Petra is IPetra {
     }
 
     /// @inheritdoc IPetra
-    function offers(uint64 offerID)
-        external
-        view
-        returns (address poster, uint64 assetID, uint64 price, bool open)
-    {
+    function offers(uint64 offerID) external view returns (address poster, uint64 assetID, uint64 price, bool open) {
         Offer memory offer = _offers[offerID];
-        return (offer.open ? _assets[offer.assetID].owner : address(0), offer.assetID, offer.price, offer.open);
+        poster = offer.open ? _assets[offer.assetID].owner : address(0);
+        return (poster, offer.assetID, offer.price, offer.open);
     }
 
     /// @inheritdoc IPetra
@@ -358,7 +336,77 @@ contract Petra is IPetra {
 
     /// @inheritdoc IPetra
     function currentTimestep() external view returns (uint64) {
-        return _saturated(_currentTimestep());
+        return saturated(_currentTimestep());
+    }
+
+    /* INTERNAL: checks */
+
+    function _offerThatIsOpen(uint64 offerID) internal view returns (Offer memory offer) {
+        offer = _offers[offerID];
+        if (offer.assetID == 0) revert UnknownOffer(offerID);
+        if (!offer.open) revert OfferNotOpen(offerID);
+    }
+
+    function _existingAsset(uint64 assetID) internal view returns (Asset memory asset) {
+        asset = _assets[assetID];
+        if (asset.owner == address(0)) revert UnknownAsset(assetID);
+    }
+
+    function _unlockedAsset(uint64 assetID, address owner) internal view returns (Asset memory asset) {
+        asset = _existingAsset(assetID);
+        if (asset.owner != owner) revert NotOwner(assetID, owner);
+        if (asset.offerID != 0) revert AssetIsLocked(assetID);
+    }
+
+    function _givableAsset(uint64 assetID, address owner) internal view returns (Asset memory asset) {
+        asset = _unlockedAsset(assetID, owner);
+        if (asset.spent) revert AssetIsSpent(assetID);
+    }
+
+    /// What two assets can still exchange: the smaller power over the tradeable part of the common interval.
+    function _commonPart(uint64 offeredID, Asset memory offered, uint64 providedID, Asset memory provided)
+        internal
+        view
+        returns (Part memory part, uint256 firstTradeable)
+    {
+        if ((offered.power > 0) == (provided.power > 0)) revert SameSide(offeredID, providedID);
+        bool isSameInterval = offered.start == provided.start && offered.end == provided.end;
+        bool isWhole = isSameInterval && offered.power == -provided.power;
+        if (!DIVISIBLE && !isWhole) revert Indivisible(offeredID, providedID);
+        part.power = min(magnitude(offered.power), magnitude(provided.power));
+        part.start = max(offered.start, provided.start);
+        part.end = min(offered.end, provided.end);
+        if (part.start > part.end) revert IntervalsDisjoint(offeredID, providedID);
+        firstTradeable = _checkGate(part.start, part.end);
+        // What passed the gate ends no earlier than firstTradeable, which therefore fits.
+        if (part.start < firstTradeable) part.start = uint64(firstTradeable);
+    }
+
+    /// Divisible assets are cut at the gate, so their end decides; indivisible ones are traded whole or not at all.
+    function _checkGate(uint64 start, uint64 end) internal view returns (uint256 firstTradeable) {
+        firstTradeable = _firstTradeable();
+        uint64 decisive = DIVISIBLE ? end : start;
+        if (decisive < firstTradeable) revert GateClosed(decisive, firstTradeable);
+    }
+
+    function _checkPrice(uint64 assetID, Asset memory asset, uint64 price) internal view {
+        if (price > MAX_PRICE) revert PriceTooHigh(price);
+        if (PRICE_PERIOD == 0) return;
+        uint64 period = asset.start / PRICE_PERIOD;
+        if (asset.end / PRICE_PERIOD != period) revert OutsidePricePeriod(assetID);
+        PeriodPrice memory periodPrice = _prices[period];
+        if (!periodPrice.isSet) revert PriceNotSet(period);
+        if (price != periodPrice.price) revert PriceMismatch(price, periodPrice.price);
+    }
+
+    function _toMoney(uint256 amount) internal pure returns (uint64) {
+        if (amount > type(uint64).max) revert AmountTooLarge(amount);
+        return uint64(amount);
+    }
+
+    function _checkBalance(address holder, uint64 needed) internal view {
+        uint64 balance = _holders[holder].balance;
+        if (balance < needed) revert InsufficientBalance(holder, balance, needed);
     }
 
     /* INTERNAL: issue */
@@ -389,82 +437,9 @@ contract Petra is IPetra {
         emit FinancialAdded(anonAddress, amount);
     }
 
-    /* INTERNAL: checks, in the order of the errors */
+    /* INTERNAL: assets in a trade */
 
-    function _openOfferOf(uint64 offerID) internal view returns (Offer memory offer) {
-        offer = _offers[offerID];
-        if (offer.assetID == 0) revert UnknownOffer(offerID);
-        if (!offer.open) revert OfferNotOpen(offerID);
-    }
-
-    function _existing(uint64 assetID) internal view returns (Asset memory asset) {
-        asset = _assets[assetID];
-        if (asset.owner == address(0)) revert UnknownAsset(assetID);
-    }
-
-    /// An asset that its owner has at hand: neither on offer nor locked.
-    function _unlockedAssetOf(uint64 assetID, address owner) internal view returns (Asset memory asset) {
-        asset = _existing(assetID);
-        if (asset.owner != owner) revert NotOwner(assetID, owner);
-        if (asset.offerID != 0) revert AssetIsLocked(assetID);
-    }
-
-    /// An asset that its owner may give in a trade.
-    function _givableAssetOf(uint64 assetID, address owner) internal view returns (Asset memory asset) {
-        asset = _unlockedAssetOf(assetID, owner);
-        if (asset.spent) revert AssetIsSpent(assetID);
-    }
-
-    /// What two assets of opposite sides can still exchange: common power, common interval, cut at the gate.
-    function _commonPart(uint64 offeredID, Asset memory offered, uint64 providedID, Asset memory provided)
-        internal
-        view
-        returns (Part memory part, uint256 firstTradeable)
-    {
-        bool isSameInterval = offered.start == provided.start && offered.end == provided.end;
-        bool isWhole = isSameInterval && offered.power == -provided.power;
-        if (!DIVISIBLE && !isWhole) revert Indivisible(offeredID, providedID);
-        part.power = _min(_magnitude(offered.power), _magnitude(provided.power));
-        part.start = _max(offered.start, provided.start);
-        part.end = _min(offered.end, provided.end);
-        if (part.start > part.end) revert IntervalsDisjoint(offeredID, providedID);
-        firstTradeable = _checkGate(part.start, part.end);
-        // The gate is open for the end, so the first tradeable timestep is at most the end and fits.
-        if (part.start < firstTradeable) part.start = uint64(firstTradeable);
-    }
-
-    /// Divisible assets are cut at the gate, so their end counts; indivisible ones are traded whole or not at all.
-    function _checkGate(uint64 start, uint64 end) internal view returns (uint256 firstTradeable) {
-        firstTradeable = _firstTradeable();
-        uint64 decisive = DIVISIBLE ? end : start;
-        if (decisive < firstTradeable) revert GateClosed(decisive, firstTradeable);
-    }
-
-    function _checkPrice(uint64 assetID, Asset memory asset, uint64 price) internal view {
-        if (price > MAX_PRICE) revert PriceTooHigh(price);
-        if (PRICE_PERIOD == 0) return;
-        uint64 period = asset.start / PRICE_PERIOD;
-        if (asset.end / PRICE_PERIOD != period) revert OutsidePricePeriod(assetID);
-        PeriodPrice memory periodPrice = _prices[period];
-        if (!periodPrice.isSet) revert PriceNotSet(period);
-        if (price != periodPrice.price) revert PriceMismatch(price, periodPrice.price);
-    }
-
-    function _checkBalance(address holder, uint64 needed) internal view {
-        uint64 balance = _holders[holder].balance;
-        if (balance < needed) revert InsufficientBalance(holder, balance, needed);
-    }
-
-    /// Refuses an amount that is no amount of money.
-    function _toMoney(uint256 amount) internal pure returns (uint64) {
-        if (amount > type(uint64).max) revert AmountTooLarge(amount);
-        return uint64(amount);
-    }
-
-    /* INTERNAL: a trade */
-
-    /// Exchanges the part between two assets and leaves what remains with their owners. A piece that ends before
-    /// `firstLive` is dead.
+    /// Exchanges the same part of two assets; a piece that ends before firstLive is dead.
     function _swap(uint64 firstID, uint64 secondID, Part memory part, uint256 firstLive)
         internal
         returns (Split memory first, Split memory second)
@@ -477,108 +452,96 @@ contract Petra is IPetra {
         _transfer(second.tradedID, secondOwner, firstOwner);
     }
 
-    /// Parts an asset into the traded part and the pieces inside, after and before it. Together they are the asset: the
-    /// first live piece keeps its id, or else the traded part does; every other one gets an id of its own.
+    /// Divides an asset into the traded part and the pieces inside, after and before it, which together are the asset.
     function _split(uint64 assetID, Part memory part, uint256 firstLive) internal returns (Split memory split) {
         Asset memory whole = _assets[assetID];
-        bool isAsk = whole.power > 0;
-        uint64 left = _magnitude(whole.power) - part.power;
-        bool hasAfter = part.end < whole.end;
+        bool isProduction = whole.power > 0;
+        uint64 inside = magnitude(whole.power) - part.power;
+        bool hasAfter = whole.end > part.end;
         bool hasBefore = whole.start < part.start;
         bool isBeforeLive = hasBefore && part.start > firstLive;
-        split.remains = left > 0 || hasAfter || isBeforeLive;
+        split.remains = inside > 0 || hasAfter || isBeforeLive;
 
-        int64 tradedPower = _signed(part.power, isAsk);
-        if (split.remains) split.tradedID = _newPiece(assetID, whole.owner, tradedPower, part.start, part.end);
-        else _resize(split.tradedID = assetID, tradedPower, part.start, part.end);
-
-        if (left > 0) {
-            _resize(assetID, _signed(left, isAsk), part.start, part.end);
-        }
+        split.tradedID = _place(assetID, !split.remains, withSign(part.power, isProduction), part.start, part.end);
+        if (inside > 0) _place(assetID, true, withSign(inside, isProduction), part.start, part.end);
         if (hasAfter) {
-            if (left == 0) _resize(assetID, whole.power, part.end + 1, whole.end);
-            else split.afterID = _newPiece(assetID, whole.owner, whole.power, part.end + 1, whole.end);
+            bool isKept = inside == 0;
+            uint64 pieceID = _place(assetID, isKept, whole.power, part.end + 1, whole.end);
+            if (!isKept) split.afterID = pieceID;
         }
         if (hasBefore) {
-            bool isKept = isBeforeLive && left == 0 && !hasAfter;
-            if (isKept) { _resize(assetID, whole.power, whole.start, part.start - 1); }
-            else {
-                uint64 beforeID = _newPiece(assetID, whole.owner, whole.power, whole.start, part.start - 1);
-                if (isBeforeLive) split.beforeID = beforeID;
-            }
+            bool isKept = isBeforeLive && inside == 0 && !hasAfter;
+            uint64 pieceID = _place(assetID, isKept, whole.power, whole.start, part.start - 1);
+            if (isBeforeLive && !isKept) split.beforeID = pieceID;
         }
     }
 
-    function _newPiece(uint64 parentID, address owner, int64 power, uint64 start, uint64 end)
+    /// Lets one piece keep the asset's id; gives any other an id of its own, for the same owner and unlocked.
+    function _place(uint64 assetID, bool isKept, int64 power, uint64 start, uint64 end)
         internal
-        returns (uint64 assetID)
+        returns (uint64 pieceID)
     {
-        assetID = _newAsset(owner, power, start, end);
-        emit AssetSplit(parentID, assetID, owner, power, start, end);
+        Asset storage asset = _assets[assetID];
+        if (isKept) {
+            (asset.power, asset.start, asset.end) = (power, start, end);
+            return assetID;
+        }
+        pieceID = _newAsset(asset.owner, power, start, end);
+        emit AssetSplit(assetID, pieceID, asset.owner, power, start, end);
     }
 
     function _newAsset(address owner, int64 power, uint64 start, uint64 end) internal returns (uint64 assetID) {
         assetID = ++_lastAssetID;
-        _assets[assetID] = Asset({
-            owner: owner, offerID: 0, spent: false, power: power, start: start, end: end, lockedMoney: 0
-        });
+        _assets[assetID] = Asset(owner, 0, false, power, start, end, 0);
     }
 
-    function _resize(uint64 assetID, int64 power, uint64 start, uint64 end) internal {
-        Asset storage asset = _assets[assetID];
-        asset.power = power;
-        asset.start = start;
-        asset.end = end;
-    }
-
-    /// A permit to consume is used up by the purchase.
+    /// Unlocks what changes hands; a permit to consume is used up by its purchase.
     function _transfer(uint64 assetID, address from, address to) internal {
         Asset storage asset = _assets[assetID];
-        asset.owner = to;
-        asset.offerID = 0;
-        asset.spent = asset.power < 0;
+        (asset.owner, asset.offerID, asset.spent) = (to, 0, asset.power < 0);
         emit AssetTransferred(assetID, from, to);
     }
 
-    /* INTERNAL: offers and escrow */
+    /* INTERNAL: offers and money */
 
-    function _offerAsset(uint64 assetID, uint64 price) internal returns (uint64 offerID) {
+    function _openOffer(uint64 assetID, uint64 price) internal returns (uint64 offerID) {
         offerID = ++_lastOfferID;
         Asset storage asset = _assets[assetID];
         asset.offerID = offerID;
-        _offers[offerID] = Offer({assetID: assetID, price: price, open: true});
+        _offers[offerID] = Offer(assetID, price, true);
         emit OfferPosted(offerID, assetID, price, asset.power, asset.start, asset.end);
     }
 
-    /// Puts a piece of an offered asset on offer again; returns the escrow that it needs.
     function _reoffer(uint64 assetID, uint64 price) internal returns (uint256 escrow) {
-        _offerAsset(assetID, price);
+        _openOffer(assetID, price);
         return _escrow(_assets[assetID], price);
     }
 
     /// The money that an asset on offer holds: none for an ask.
     function _escrow(Asset memory asset, uint64 price) internal view returns (uint256) {
         if (asset.power > 0) return 0;
-        return _paymentRoundedDown(_energy(_magnitude(asset.power), asset.start, asset.end), price);
+        return paymentRoundedDown(_energy(magnitude(asset.power), asset.start, asset.end), price);
     }
 
-    /// The amount is a part of an escrow that was money, so it is money.
+    /// The amount is all or a part of an escrow, so it is money.
     function _releaseEscrow(uint64 offerID, address poster, uint256 amount) internal {
         if (amount == 0) return;
         _holders[poster].balance += uint64(amount);
         emit EscrowReleased(offerID, uint64(amount));
     }
 
-    /// The money that the market locked with an asset of which nothing remains goes back to who had it.
     function _returnLockedMoney(uint64 assetID, address owner) internal {
         uint64 money = _assets[assetID].lockedMoney;
-        if (money == 0) return;
         _assets[assetID].lockedMoney = 0;
         _holders[owner].balance += money;
         emit MarketUnlocked(assetID, money);
     }
 
-    /* INTERNAL: time, energy and money */
+    function _energy(uint64 power, uint64 start, uint64 end) internal view returns (uint256) {
+        return energyOf(power, end - start + 1, TIMESTEP_SECONDS);
+    }
+
+    /* INTERNAL: time */
 
     function _currentTimestep() internal view returns (uint256) {
         return block.timestamp < GENESIS ? 0 : (block.timestamp - GENESIS) / TIMESTEP_SECONDS;
@@ -586,38 +549,5 @@ contract Petra is IPetra {
 
     function _firstTradeable() internal view returns (uint256) {
         return _currentTimestep() + GATE + 1;
-    }
-
-    /// Joules.
-    function _energy(uint64 power, uint64 start, uint64 end) internal view returns (uint256) {
-        return uint256(power) * (end - start + 1) * TIMESTEP_SECONDS;
-    }
-
-    function _paymentRoundedDown(uint256 energy, uint64 price) internal pure returns (uint256) {
-        return energy * price / JOULES_PER_KWH;
-    }
-
-    function _paymentRoundedUp(uint256 energy, uint64 price) internal pure returns (uint256) {
-        return (energy * price + JOULES_PER_KWH - 1) / JOULES_PER_KWH;
-    }
-
-    function _magnitude(int64 power) internal pure returns (uint64) {
-        return uint64(power < 0 ? -power : power);
-    }
-
-    function _signed(uint64 power, bool isProduction) internal pure returns (int64) {
-        return isProduction ? int64(power) : -int64(power);
-    }
-
-    function _saturated(uint256 timestep) internal pure returns (uint64) {
-        return timestep > type(uint64).max ? type(uint64).max : uint64(timestep);
-    }
-
-    function _min(uint64 a, uint64 b) internal pure returns (uint64) {
-        return a < b ? a : b;
-    }
-
-    function _max(uint64 a, uint64 b) internal pure returns (uint64) {
-        return a > b ? a : b;
     }
 }
