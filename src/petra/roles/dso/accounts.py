@@ -1,0 +1,86 @@
+"""What the ledger tells the DSO: trades of its members, and deposits that it credits (R71-R73).
+
+Decides: to whose account a pseudonym's deposit belongs. The ledger names no member; only the DSO knows.
+Invariant: events are taken in the ledger's order and timesteps whose cut-off came before a record are settled first.
+"""
+
+from petra.domain.blocks import LedgerRecord
+from petra.domain.events import AssetAdded, AssetDeposited, FinancialDeposited, OfferAccepted
+from petra.domain.quantities import energy_of
+from petra.domain.terms import Address
+from petra.roles.dso.state import DsoState
+from petra.settlement.bills import CommunityTrade
+from petra.settlement.books import LEDGER, Entry
+
+
+def observe(state: DsoState, record: LedgerRecord) -> None:
+    """Take one transaction's events into the accounts, then into the DSO's own view of the ledger."""
+    for event in record.events:
+        match event:
+            case AssetAdded() if event.anon_address == state.address:
+                _count_own(state, event)
+            case OfferAccepted():
+                _trade(state, record, event)
+            case AssetDeposited():
+                _credit_energy(state, event)
+            case FinancialDeposited():
+                _credit_money(state, record, event)
+            case _:
+                pass
+    state.view.observe(record.events)
+
+
+def account_of(state: DsoState, address: Address) -> Address:
+    """Return the account that an address on the ledger belongs to; the DSO's own address is an account too."""
+    if address == state.address:
+        return state.address
+    return state.pseudonyms[address].address
+
+
+def _count_own(state: DsoState, event: AssetAdded) -> None:
+    for timestep in range(event.start, event.end + 1):
+        granted = state.change(state.address, timestep)
+        granted.production += max(0, event.power)
+        granted.consumption += max(0, -event.power)
+
+
+def _credit_energy(state: DsoState, event: AssetDeposited) -> None:
+    asset = state.view.assets[event.asset_id]
+    if asset.power > 0:
+        for timestep in range(max(asset.start, state.next_to_settle), asset.end + 1):
+            state.change(account_of(state, event.anon_address), timestep).production_deposited += asset.power
+
+
+def _credit_money(state: DsoState, record: LedgerRecord, event: FinancialDeposited) -> None:
+    account = account_of(state, event.anon_address)
+    reference = record.transaction_hash.hex()
+    state.books.post(
+        Entry(
+            at=record.timestamp,
+            from_account=LEDGER,
+            to_account=account,
+            amount=event.amount,
+            memo="deposit",
+            reference=reference,
+        )
+    )
+
+
+def _trade(state: DsoState, record: LedgerRecord, event: OfferAccepted) -> None:
+    """Keep both sides of a trade for the bills: who posted, who accepted, who sold."""
+    poster = state.view.assets[state.view.open_offers[event.offer_id].asset_id].owner
+    acceptor = state.view.assets[event.asset_id].owner
+    seller, buyer = (poster, acceptor) if event.power > 0 else (acceptor, poster)
+    energy = energy_of(event.power, event.end - event.start + 1, state.terms.timestep_seconds)
+    for address, sign in ((seller, 1), (buyer, -1)):
+        state.trades[account_of(state, address)].append(
+            CommunityTrade(
+                timestamp=record.timestamp,
+                start=event.start,
+                end=event.end,
+                energy=sign * energy,
+                payment=sign * event.payment,
+                offer_id=event.offer_id,
+                transaction=record.transaction_hash.hex(),
+            )
+        )

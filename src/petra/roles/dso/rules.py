@@ -1,0 +1,138 @@
+"""When the DSO refuses a withdrawal: small rules with one signature, asked in order (R40, R58, R61, R84).
+
+Each rule answers for the whole request: `rule(state, request, now) -> Grant | Refusal`. Zero is a value: the first
+request of a timestep is checked like any other (the original's first request never was).
+Invariant: if every rule of `RULES` granted every accepted request, no sequence of requests exceeds a limit.
+"""
+
+from collections.abc import Callable, Iterator
+
+from petra.domain.quantities import energy_of, payment_rounded_up
+from petra.domain.refusals import GrantReason, Refusal
+from petra.domain.timeline import Interval
+from petra.roles.dso.state import DsoState, Grant, Granted, Member, Request
+from petra.settlement.prices import schedule_in_force
+
+Rule = Callable[[DsoState, Request, int], Grant | Refusal]
+
+
+def gate(state: DsoState, request: Request, now: int) -> Grant | Refusal:
+    """Refuse assets that begin before the first tradeable timestep: they could not be traded whole."""
+    first = state.terms.timeline.first_tradeable(now)
+    for interval in _intervals(request):
+        if interval.start < first:
+            return Refusal(reason=GrantReason.GATE_CLOSED, arguments=(interval.start, first))
+    return Grant(request=request)
+
+
+def horizon(state: DsoState, request: Request, now: int) -> Grant | Refusal:
+    """Refuse assets that end too far ahead, or outside the timesteps of this run."""
+    last = min(state.terms.timeline.current(now) + state.policy.horizon_timesteps, state.last_timestep)
+    for interval in _intervals(request):
+        if interval.end > last or interval.start < state.first_timestep:
+            return Refusal(reason=GrantReason.OUTSIDE_HORIZON, arguments=(interval.end, last))
+    return Grant(request=request)
+
+
+def capacity(state: DsoState, request: Request, now: int) -> Grant | Refusal:
+    """Refuse more than the plant can make or the connection can carry, in any timestep."""
+    member = request.member
+    for _, granted in _with_request(state, request):
+        if granted.production > member.production_capacity_watts:
+            figures = (granted.production, member.production_capacity_watts)
+            return Refusal(reason=GrantReason.PRODUCTION_CAPACITY, arguments=figures)
+        if granted.consumption > member.consumption_capacity_watts:
+            figures = (granted.consumption, member.consumption_capacity_watts)
+            return Refusal(reason=GrantReason.CONSUMPTION_CAPACITY, arguments=figures)
+    return Grant(request=request)
+
+
+def firm_envelope(state: DsoState, request: Request, now: int) -> Grant | Refusal:
+    """Refuse what could carry all homes together over the connection of the microgrid, whatever is traded.
+
+    Grants are totals that contain the firm part: each home may import max(L, C) and export max(F, G). The refusal
+    carries no figure: it would tell of the neighbours.
+    """
+    policy = state.policy
+    for timestep, granted in _with_request(state, request):
+        imports = exports = 0
+        for member in state.members.values():
+            own = granted if member == request.member else state.of(member.address, timestep)
+            imports += max(member.firm_import_watts, own.consumption)
+            exports += max(member.firm_export_watts, own.production)
+        over_import = policy.import_limit_watts is not None and imports > policy.import_limit_watts
+        over_export = policy.export_limit_watts is not None and exports > policy.export_limit_watts
+        if (over_import and granted.consumption > request.member.firm_import_watts) or (
+            over_export and granted.production > request.member.firm_export_watts
+        ):
+            return Refusal(reason=GrantReason.NETWORK)
+    return Grant(request=request)
+
+
+def funds(state: DsoState, request: Request, now: int) -> Grant | Refusal:
+    """Refuse more money than the account has above what its open promises hold."""
+    asked = sum(asset.amount for asset in request.assets)
+    free = state.books.balance(request.member.address) - held(state, request.member)
+    if asked > max(0, free):
+        return Refusal(reason=GrantReason.INSUFFICIENT_FUNDS, arguments=(asked, max(0, free)))
+    return Grant(request=request)
+
+
+def collateral(state: DsoState, request: Request, now: int) -> Grant | Refusal:
+    """Refuse promises of production whose failure the account could not pay for (sell, cash out, default)."""
+    member = request.member
+    needed = held(state, member)
+    for timestep, granted in _with_request(state, request):
+        needed += _collateral_of(state, timestep, granted) - _collateral_of(
+            state, timestep, state.of(member.address, timestep)
+        )
+    limit = state.books.balance(member.address) + member.credit_limit
+    if any(asset.power > 0 for asset in request.assets) and needed > limit:
+        return Refusal(reason=GrantReason.COLLATERAL, arguments=(needed, limit))
+    return Grant(request=request)
+
+
+RULES: tuple[Rule, ...] = (gate, horizon, capacity, firm_envelope, funds, collateral)
+
+
+def decide(state: DsoState, request: Request, now: int, rules: tuple[Rule, ...] = RULES) -> Grant | Refusal:
+    """Ask every rule in order; the first refusal stands."""
+    for rule in rules:
+        if isinstance(answer := rule(state, request, now), Refusal):
+            return answer
+    return Grant(request=request)
+
+
+def held(state: DsoState, member: Member) -> int:
+    """Return what a member's unsettled promises of production may cost it, nano-units."""
+    return sum(
+        _collateral_of(state, timestep, granted)
+        for timestep, granted in state.granted[member.address].items()
+        if timestep >= state.next_to_settle
+    )
+
+
+def _collateral_of(state: DsoState, timestep: int, granted: Granted) -> int:
+    promised = max(0, granted.production - granted.production_deposited)
+    price = schedule_in_force(state.policy.schedules, timestep).imbalance
+    return payment_rounded_up(energy_of(promised, 1, state.terms.timestep_seconds), price)
+
+
+def _intervals(request: Request) -> Iterator[Interval]:
+    return (Interval(start=asset.start, end=asset.end) for asset in request.assets if asset.power)
+
+
+def _with_request(state: DsoState, request: Request) -> Iterator[tuple[int, Granted]]:
+    """Yield each timestep that the request touches with what the member would then have been granted."""
+    timesteps = sorted({timestep for own in _intervals(request) for timestep in range(own.start, own.end + 1)})
+    for timestep in timesteps:
+        before = state.of(request.member.address, timestep)
+        assets = [asset for asset in request.assets if asset.power and asset.start <= timestep <= asset.end]
+        yield (
+            timestep,
+            Granted(
+                production=before.production + sum(max(0, asset.power) for asset in assets),
+                consumption=before.consumption + sum(max(0, -asset.power) for asset in assets),
+                production_deposited=before.production_deposited,
+            ),
+        )

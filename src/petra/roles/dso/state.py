@@ -1,0 +1,152 @@
+"""What the DSO knows: who its members are, what it granted them, what they metered, and its books.
+
+Decides nothing: the modules beside it decide. Nobody else may know this: it says who is who (R35).
+Invariants: a pseudonym belongs to one member for ever; a grant is counted from the moment it is decided until its
+transaction is void; the books sum to zero.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from petra.domain.messages import Envelope, MeterReading, PriceSchedule, RequestedAsset
+from petra.domain.terms import Address, Terms
+from petra.ledger.fold import LedgerView
+from petra.settlement.bills import CommunityTrade, SettledTimestep
+from petra.settlement.books import OWNER, Books, Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A home as the DSO enrolled it.
+
+    Attributes:
+        address: identity key; signs withdrawals. meter: the meter's key; signs readings.
+        firm_import_watts, firm_export_watts: what the home may use without a grant (L and F of DESIGN 7).
+        production_capacity_watts: rating of its plant. consumption_capacity_watts: rating of its connection.
+        opening_balance, credit_limit: nano-units.
+    """
+
+    name: str
+    address: Address
+    meter: Address
+    node: str | None
+    firm_import_watts: int
+    firm_export_watts: int
+    production_capacity_watts: int
+    consumption_capacity_watts: int
+    opening_balance: int
+    credit_limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the DSO decided before the run.
+
+    Attributes:
+        schedules: price schedules, each checked. horizon_timesteps: how far ahead assets may be withdrawn.
+        deposit_window_seconds: from the end of a timestep to its cut-off.
+        dispute_window_seconds: from the cut-off until a provisional settlement becomes final.
+        tolerance_per_mille: share of the sold energy that may stay undelivered at the retail price.
+        import_limit_watts, export_limit_watts: what all homes together may draw or feed; None = not limited.
+        delay_seconds_max: an answer takes 0 .. so many seconds.
+    """
+
+    schedules: tuple[PriceSchedule, ...]
+    horizon_timesteps: int
+    deposit_window_seconds: int
+    dispute_window_seconds: int
+    tolerance_per_mille: int
+    import_limit_watts: int | None
+    export_limit_watts: int | None
+    delay_seconds_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A withdrawal whose signatures are checked."""
+
+    message_id: bytes
+    member: Member
+    assets: tuple[RequestedAsset, ...]
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A rule's consent to a request, whole."""
+
+    request: Request
+
+
+@dataclass(slots=True)
+class Granted:
+    """What one member withdrew for one timestep, watts >= 0, and what it gave back, watts >= 0."""
+
+    production: int = 0
+    consumption: int = 0
+    production_deposited: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenGrant:
+    """A grant whose transaction has not ended: what to undo if it is void."""
+
+    member: Member
+    asset: RequestedAsset
+    is_money: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class DsoState:
+    """Everything the DSO knows.
+
+    Attributes:
+        signature_domain: keccak256 of the envelope domain: chain id and contract.
+        granted: by member address, then timestep.
+        readings: by meter, then timestep; registers in joules.
+        settled: by timestep, then member address.
+    """
+
+    address: Address
+    terms: Terms
+    policy: Policy
+    signature_domain: bytes
+    first_timestep: int
+    last_timestep: int
+    members: dict[Address, Member]
+    view: LedgerView
+    books: Books = field(default_factory=Books)
+    pseudonyms: dict[Address, Member] = field(default_factory=dict)
+    trades: dict[Address, list[CommunityTrade]] = field(default_factory=lambda: defaultdict(list))  # by account
+    queue: list[tuple[int, Envelope]] = field(default_factory=list)  # withdrawals and when they are answered
+    answers: dict[bytes, bytes] = field(default_factory=dict)  # request id -> id of the answer that was sent
+    open_grants: dict[str, OpenGrant] = field(default_factory=dict)  # by intent id
+    granted: dict[Address, dict[int, Granted]] = field(default_factory=lambda: defaultdict(dict))
+    readings: dict[Address, dict[int, tuple[MeterReading, str]]] = field(default_factory=lambda: defaultdict(dict))
+    settled: dict[int, dict[Address, SettledTimestep]] = field(default_factory=dict)
+    next_to_settle: int = 0
+    alarms: list[str] = field(default_factory=list)  # broken promises: a run with one ends with exit code 1
+
+    def open_accounts(self, now: int) -> None:
+        """Book what the homes bring in."""
+        for member in self.members.values():
+            entry = Entry(
+                at=now, from_account=OWNER, to_account=member.address, amount=member.opening_balance, memo="opening"
+            )
+            self.books.post(entry)
+
+    def of(self, account: Address, timestep: int) -> Granted:
+        """Return what an account was granted for a timestep; nothing is a value."""
+        return self.granted[account].get(timestep) or Granted()
+
+    def change(self, account: Address, timestep: int) -> Granted:
+        """Return the same, to be changed."""
+        return self.granted[account].setdefault(timestep, Granted())
+
+    def meter_owner(self, meter: Address) -> Member | None:
+        """Return the member whose meter this is."""
+        return next((member for member in self.members.values() if member.meter == meter), None)
+
+    def cut_off(self, timestep: int) -> int:
+        """Return the last unix second at which a deposit for this timestep counts."""
+        return self.terms.timeline.end(timestep) + self.policy.deposit_window_seconds

@@ -1,0 +1,115 @@
+"""What happens to a role and what a role wants done: `step(state, event, now, rng) -> list[Effect]`.
+
+Decides nothing: these are words. Drivers (the simulator, live processes) turn effects into transactions, messages and
+timers, and bring events back. A role never waits: whatever may come later is an event with a written next step.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from petra.domain.blocks import Intent, LedgerRecord, Outcome
+from petra.domain.messages import Body, Envelope
+from petra.domain.terms import Address
+from petra.ledger.fold import LedgerView
+
+
+class Phase(StrEnum):
+    """What a timer is for: the market day of DESIGN 12, in its order."""
+
+    OPEN = "open"  # DSO: publish prices
+    FORECAST = "forecast"  # homes: forecast and withdraw for the timestep
+    RETRY = "retry"  # homes: ask again where no answer came
+    SERVE = "serve"  # DSO: answer queued withdrawals
+    LOOK = "look"  # homes: look at the order book again
+    GATE = "gate"  # homes: trading of the timestep is over, take offers back
+    DELIVERED = "delivered"  # homes: the timestep is over, deposit what is left
+    SETTLE = "settle"  # DSO: the cut-off of the timestep has passed
+    CLOSE = "close"  # DSO: the last dispute window is over, write the bills
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Woken:
+    """A timer that the role (or the market day) set has come; `timestep` is the delivery timestep it is about."""
+
+    phase: Phase
+    timestep: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageArrived:
+    """A verified envelope came."""
+
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerAdvanced:
+    """Final blocks were read.
+
+    Attributes:
+        records: every transaction's events since the last time, in order.
+        outcomes: how this role's own transactions ended, done or void.
+        view: the ledger as it stands after them, read only.
+    """
+
+    records: tuple[LedgerRecord, ...]
+    outcomes: tuple[Outcome, ...]
+    view: LedgerView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The meter's sensor: energies of one timestep behind it, in joules, both >= 0."""
+
+    timestep: int
+    produced: int
+    consumed: int
+
+
+Event = Woken | MessageArrived | LedgerAdvanced | Measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submit:
+    """Put a call on the ledger, once."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Seal a message and hand it to the fabric; the driver, which has the keys, fills in the proofs of pseudonyms."""
+
+    message_id: bytes
+    sender: Address
+    recipient: Address
+    deadline: int
+    body: Body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resend:
+    """Send the very same envelope again."""
+
+    message_id: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeAt:
+    """Wake this role at a unix second."""
+
+    at: int
+    phase: Phase
+    timestep: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Write into the run's journal."""
+
+    kind: str
+    fields: Mapping[str, object]
+
+
+Effect = Submit | Send | Resend | WakeAt | Note

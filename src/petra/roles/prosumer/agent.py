@@ -1,0 +1,299 @@
+"""A home's trading agent: forecast, withdraw, offer, accept, deposit (paper 4.2, Fig. 2; R43, R44, R56-R73).
+
+Decides: when to ask for what, and the next step after every ordinary mishap: a refused withdrawal ends the plan, a lost
+race or a refused transaction means looking at the order book again. The strategy decides prices and partners.
+Invariant: a plan with a transaction in flight signs nothing new, so an intent is never sent twice.
+"""
+
+from random import Random
+
+from petra.domain.blocks import Intent, LedgerRecord
+from petra.domain.calls import AcceptOffer, Call, DepositEnergyAsset, DepositFinancial, PostOffer, RescindOffer
+from petra.domain.events import AssetAdded, AssetSplit, AssetTransferred, FinancialAdded
+from petra.domain.messages import (
+    BillStatement,
+    Envelope,
+    FailedWithdrawal,
+    PriceSchedule,
+    RequestedAsset,
+    WithdrawalGranted,
+    WithdrawAssets,
+)
+from petra.domain.quantities import energy_of, payment_rounded_up
+from petra.ledger.fold import LedgerView
+from petra.roles.effects import (
+    Effect,
+    Event,
+    LedgerAdvanced,
+    Measured,
+    MessageArrived,
+    Note,
+    Phase,
+    Resend,
+    Send,
+    Submit,
+    WakeAt,
+    Woken,
+)
+from petra.roles.prosumer.state import Plan, ProsumerState, Stage
+from petra.roles.prosumer.strategies import Action, CounterOffer, Post, Situation, Take, TakeBack
+from petra.settlement.prices import schedule_in_force, schedule_problems
+
+# Each accepted part rounds its payment up by less than one nano-unit: room for so many parts.
+ROUNDING_RESERVE = 1_000
+
+
+def step(state: ProsumerState, event: Event, now: int, rng: Random) -> list[Effect]:
+    """Take one event; return what the home wants done."""
+    match event:
+        case Woken(phase=Phase.FORECAST, timestep=timestep):
+            return _withdraw(state, timestep, now, rng)
+        case Woken(phase=Phase.RETRY, timestep=timestep):
+            return _ask_again(state, timestep, now)
+        case Woken(phase=Phase.GATE, timestep=timestep):
+            return _advance(state, timestep, Stage.CLOSED, now)
+        case Woken(phase=Phase.DELIVERED, timestep=timestep):
+            return _advance(state, timestep, Stage.RETURNING, now)
+        case Woken(phase=Phase.LOOK, timestep=timestep):
+            return _advance(state, timestep, Stage.ASKED, now)
+        case MessageArrived(envelope=envelope):
+            return _message(state, envelope)
+        case LedgerAdvanced():
+            return _ledger(state, event, now)
+        case Measured():
+            state.history.append((event.produced - event.consumed) // state.terms.timestep_seconds)
+            state.known_until = event.timestep
+            return []
+        case _:
+            return []
+
+
+def _withdraw(state: ProsumerState, timestep: int, now: int, rng: Random) -> list[Effect]:
+    """Forecast a timestep; withdraw its surplus, or its need and the money for it, to a fresh pseudonym."""
+    steps = timestep - state.known_until
+    forecast = state.forecaster(state.history, steps)
+    low, median, high = forecast.low[-1], forecast.median[-1], forecast.high[-1]
+    noted = Note(
+        kind="forecast",
+        fields={"home": state.name, "timestep": timestep, "low": low, "median": median, "high": high},
+    )
+    power = withdrawable(low, median)
+    if not state.habits.participates or not state.schedules or abs(power) < state.habits.minimum_watts:
+        return [noted]
+    plan = Plan(
+        timestep=timestep,
+        power=power,
+        amount=_money_for(state, timestep, power),
+        pseudonym=state.new_pseudonym(),
+        message_id=rng.randbytes(16),
+        deadline=_trading_ends(state, timestep) - state.deadline_margin_seconds,
+    )
+    state.plans[timestep] = plan
+    state.by_pseudonym[plan.pseudonym] = plan
+    asset = RequestedAsset(anon_address=plan.pseudonym, power=power, start=timestep, end=timestep, amount=plan.amount)
+    fields = {
+        "home": state.name,
+        "timestep": timestep,
+        "request": plan.message_id.hex(),
+        "pseudonym": plan.pseudonym,
+        "power": power,
+        "amount": plan.amount,
+        "deadline": plan.deadline,
+    }
+    return [
+        noted,
+        Note(kind="withdraw", fields=fields),
+        Send(
+            message_id=plan.message_id,
+            sender=state.address,
+            recipient=state.dso,
+            deadline=plan.deadline,
+            body=WithdrawAssets(assets=(asset,)),
+        ),
+        WakeAt(at=now + state.habits.retry_seconds, phase=Phase.RETRY, timestep=timestep),
+    ]
+
+
+def withdrawable(low: int, median: int) -> int:
+    """Return the power to withdraw for a forecast of net power: what can surely be delivered, or what is needed.
+
+    A surplus is sold no further than the low quantile, since a shortfall costs the imbalance price. A need is bought at
+    the median: buying too much and too little cost the same when the price is the middle of feed-in and retail.
+    """
+    return low if low > 0 else min(0, median)
+
+
+def _money_for(state: ProsumerState, timestep: int, power: int) -> int:
+    if power > 0:
+        return 0
+    retail = schedule_in_force(state.schedules, timestep).retail
+    return payment_rounded_up(energy_of(power, 1, state.terms.timestep_seconds), retail) + ROUNDING_RESERVE
+
+
+def _trading_ends(state: ProsumerState, timestep: int) -> int:
+    return state.terms.timeline.begin(timestep - state.terms.gate)
+
+
+def _ask_again(state: ProsumerState, timestep: int, now: int) -> list[Effect]:
+    """Send the same withdrawal once more where no answer has come; the DSO answers a message id once."""
+    plan = state.plans[timestep]
+    if plan.answered or now >= plan.deadline:
+        return []
+    again = WakeAt(at=now + state.habits.retry_seconds, phase=Phase.RETRY, timestep=timestep)
+    return [Resend(message_id=plan.message_id), again]
+
+
+def _message(state: ProsumerState, envelope: Envelope) -> list[Effect]:
+    if envelope.sender != state.dso:
+        return []
+    match envelope.body:
+        case PriceSchedule() as schedule:
+            if not schedule_problems(schedule):
+                state.schedules.append(schedule)
+        case WithdrawalGranted(request_id=request_id):
+            for plan in _plans_of(state, request_id):
+                plan.answered = True
+        case FailedWithdrawal(request_id=request_id):
+            for plan in _plans_of(state, request_id):
+                plan.answered, plan.stage = True, Stage.ENDED
+        case BillStatement(document=document):
+            state.bills.append(document)
+        case _:
+            pass
+    return []
+
+
+def _plans_of(state: ProsumerState, request_id: bytes) -> list[Plan]:
+    return [plan for plan in state.plans.values() if plan.message_id == request_id]
+
+
+def _ledger(state: ProsumerState, event: LedgerAdvanced, now: int) -> list[Effect]:
+    """Learn what became ours and how our transactions ended, then take each plan's next step."""
+    for record in event.records:
+        _learn(state, record)
+    for outcome in event.outcomes:
+        plan = state.plans[int(outcome.intent_id.split(":")[1])]
+        plan.in_flight.discard(outcome.intent_id)
+    state.view = event.view
+    return [effect for plan in _open_plans(state) for effect in _next(state, plan, now)]
+
+
+def _open_plans(state: ProsumerState) -> list[Plan]:
+    return [plan for plan in state.plans.values() if plan.stage is not Stage.ENDED]
+
+
+def _learn(state: ProsumerState, record: LedgerRecord) -> None:
+    for event in record.events:
+        match event:
+            case AssetAdded(anon_address=address) if plan := state.by_pseudonym.get(address):
+                plan.asset_id, plan.answered = event.asset_id, True
+                plan.assets.add(event.asset_id)
+            case FinancialAdded(anon_address=address) if plan := state.by_pseudonym.get(address):
+                plan.funded = True
+            case AssetSplit(owner=address) | AssetTransferred(to_address=address) if plan := state.by_pseudonym.get(
+                address
+            ):
+                plan.assets.add(event.asset_id)
+            case _:
+                pass
+
+
+def _advance(state: ProsumerState, timestep: int, stage: Stage, now: int) -> list[Effect]:
+    plan = state.plans.get(timestep)
+    if plan is None or plan.stage is Stage.ENDED:
+        return []
+    if plan.stage.value < stage.value:
+        plan.stage = stage
+    return _next(state, plan, now)
+
+
+def _next(state: ProsumerState, plan: Plan, now: int) -> list[Effect]:
+    """Take a plan's next step, if it may sign."""
+    if plan.in_flight:
+        return []
+    match plan.stage:
+        case Stage.ASKED:
+            return _begin_trading(state, plan, now)
+        case Stage.TRADING:
+            return _trade(state, plan, now)
+        case Stage.CLOSED:
+            return _take_back(state, plan)
+        case Stage.RETURNING:
+            return _take_back(state, plan) or _deposit(state, plan)
+        case Stage.ENDED:
+            return []
+
+
+def _begin_trading(state: ProsumerState, plan: Plan, now: int) -> list[Effect]:
+    if not plan.asset_id or (plan.amount and not plan.funded):
+        return []
+    plan.stage, plan.traded_since = Stage.TRADING, now
+    patience_ends = now + state.habits.patience_seconds
+    return [
+        *_trade(state, plan, now),
+        WakeAt(at=patience_ends, phase=Phase.LOOK, timestep=plan.timestep),
+    ]
+
+
+def _trade(state: ProsumerState, plan: Plan, now: int) -> list[Effect]:
+    """Ask the strategy what to do with what is left of the asset, until the gate closes."""
+    left = state.view.assets.get(plan.asset_id)
+    if left is None or left.owner != plan.pseudonym or left.spent or now >= _trading_ends(state, plan.timestep):
+        return []
+    situation = Situation(
+        power=left.power,
+        own_offer=left.offer_id,
+        counter_offers=_counter_offers(state.view, plan),
+        prices=schedule_in_force(state.schedules, plan.timestep),
+        patient=now < plan.traded_since + state.habits.patience_seconds,
+    )
+    return [_submit(state, plan, _call(action, plan, situation.own_offer)) for action in state.strategy(situation)]
+
+
+def _counter_offers(view: LedgerView, plan: Plan) -> tuple[CounterOffer, ...]:
+    return tuple(
+        CounterOffer(offer_id=offer_id, price=offer.price, power=abs(asset.power))
+        for offer_id, offer in view.open_offers.items()
+        for asset in (view.assets[offer.asset_id],)
+        if asset.start <= plan.timestep <= asset.end and (asset.power > 0) != (plan.power > 0)
+    )
+
+
+def _call(action: Action, plan: Plan, own_offer: int) -> Call:
+    match action:
+        case Post(price=price):
+            return PostOffer(asset_id=plan.asset_id, price=price)
+        case TakeBack():
+            return RescindOffer(offer_id=own_offer)
+        case Take(offer_id=offer_id):
+            return AcceptOffer(offer_id=offer_id, asset_id=plan.asset_id)
+
+
+def _take_back(state: ProsumerState, plan: Plan) -> list[Effect]:
+    asset = state.view.assets.get(plan.asset_id)
+    if asset is None or asset.owner != plan.pseudonym or not asset.offer_id:
+        return []
+    return [_submit(state, plan, RescindOffer(offer_id=asset.offer_id))]
+
+
+def _deposit(state: ProsumerState, plan: Plan) -> list[Effect]:
+    """Return everything that stands at the plan's pseudonym; the plan ends when nothing is left."""
+    view = state.view
+    ours = [
+        asset_id for asset_id in sorted(plan.assets) if (a := view.assets.get(asset_id)) and a.owner == plan.pseudonym
+    ]
+    money = view.balance(plan.pseudonym)
+    if not state.habits.deposits or not (ours or money):
+        plan.stage = Stage.ENDED
+        return []
+    calls: list[Call] = [DepositEnergyAsset(asset_id=asset_id) for asset_id in ours]
+    if money:
+        calls.append(DepositFinancial(amount=money))
+    return [_submit(state, plan, call) for call in calls]
+
+
+def _submit(state: ProsumerState, plan: Plan, call: Call) -> Submit:
+    plan.intents += 1
+    intent_id = f"{state.name}:{plan.timestep}:{plan.intents}"
+    plan.in_flight.add(intent_id)
+    return Submit(intent=Intent(intent_id=intent_id, sender=plan.pseudonym, call=call))

@@ -1,0 +1,102 @@
+"""What a home knows: itself, its prices, its past, and one plan for each timestep that it trades.
+
+Decides nothing: `agent` does. Knows addresses, never secrets; knows of others only what the ledger shows everybody.
+Invariants: each plan has a pseudonym of its own, never used before or again; a plan with a transaction in flight
+signs nothing new.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from petra.domain.messages import PriceSchedule
+from petra.domain.terms import Address, Terms
+from petra.forecasting import Forecast
+from petra.ledger.fold import LedgerView
+from petra.roles.prosumer.strategies import Strategy
+
+Forecaster = Callable[[Sequence[int], int], Forecast]  # (net watts so far, steps ahead) -> forecast of those steps
+
+
+class Stage(Enum):
+    """Where a plan stands; it only moves down this list."""
+
+    ASKED = auto()  # the withdrawal is on its way or waits for its assets
+    TRADING = auto()  # the asset is ours: offer and accept
+    CLOSED = auto()  # the gate has closed: nothing new, offers come back
+    RETURNING = auto()  # delivery is over: deposit assets and money
+    ENDED = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """How a home behaves.
+
+    Attributes:
+        patience_seconds: how long a buyer waits for asks before it posts a bid.
+        retry_seconds: after how long a withdrawal without an answer is sent again.
+        minimum_watts: smaller surplus or need is not worth a withdrawal.
+        participates, deposits: False = a home that sits out, or never returns what it holds.
+    """
+
+    patience_seconds: int
+    retry_seconds: int
+    minimum_watts: int
+    participates: bool = True
+    deposits: bool = True
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """One timestep's trade: from the withdrawal to the deposit.
+
+    Attributes:
+        power: withdrawn, watts with the paper's sign. amount: money withdrawn with it, nano-units.
+        assets: ids of everything that came to the pseudonym; what was sold since is told by the ledger.
+        in_flight: intents without an outcome. intents: how many were made, for their ids.
+    """
+
+    timestep: int
+    power: int
+    amount: int
+    pseudonym: Address
+    message_id: bytes
+    deadline: int
+    stage: Stage = Stage.ASKED
+    answered: bool = False
+    traded_since: int = 0
+    asset_id: int = 0
+    funded: bool = False
+    assets: set[int] = field(default_factory=set)
+    in_flight: set[str] = field(default_factory=set)
+    intents: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class ProsumerState:
+    """Everything a home knows.
+
+    Attributes:
+        new_pseudonym: makes a fresh key in the keystore and returns its address.
+        view: the ledger as last read.
+        history: net power of every past timestep, watts, oldest first; the last is of `known_until`.
+        known_until: the last timestep that was measured.
+        deadline_margin_seconds: how long before the gate a withdrawal is of no more use.
+    """
+
+    name: str
+    address: Address
+    dso: Address
+    terms: Terms
+    habits: Habits
+    strategy: Strategy
+    forecaster: Forecaster
+    new_pseudonym: Callable[[], Address]
+    view: LedgerView
+    history: list[int]
+    known_until: int
+    deadline_margin_seconds: int
+    schedules: list[PriceSchedule] = field(default_factory=list)
+    plans: dict[int, Plan] = field(default_factory=dict)
+    by_pseudonym: dict[Address, Plan] = field(default_factory=dict)
+    bills: list[bytes] = field(default_factory=list)

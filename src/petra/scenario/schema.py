@@ -1,0 +1,275 @@
+"""The scenario's sections and keys, with units in the names (DESIGN 12).
+
+Decides: what may be written and which values make sense on their own. `build` checks them against the data.
+Invariant: unknown keys are refused; everything has a default but the window, the data and the prices.
+Money and prices are decimal numbers in EUR and ct; they become exact integers of nano-EUR here and nowhere else.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from petra.domain.messages import PriceSchedule
+from petra.settlement.prices import schedule_problems
+
+NANO_PER_EUR = 10**9
+NANO_PER_CT = 10**7
+
+Seconds = Annotated[int, Field(ge=0, le=86_400 * 366)]
+Timesteps = Annotated[int, Field(ge=0, le=100_000)]
+Watts = Annotated[int, Field(ge=0, le=10**9)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Ct = Annotated[Decimal, Field(ge=0, le=10**6, decimal_places=7)]
+Eur = Annotated[Decimal, Field(ge=0, le=10**9, decimal_places=9)]
+
+
+class Section(BaseModel):
+    """A table of the scenario; unknown keys are refused, values are not coerced."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Run(Section):
+    """[run]: what the scenario is called and the seed that it has unless --seed says otherwise."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    title: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+
+
+class Time(Section):
+    """[time]: the delivery window (local time of the data, end excluded) and how trading runs ahead of it."""
+
+    window_from: datetime
+    window_until: datetime
+    gate_timesteps: Timesteps = 0
+    horizon_timesteps: Annotated[int, Field(ge=1, le=1_000)] = 1
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if (self.window_from.tzinfo is None) != (self.window_until.tzinfo is None):
+            raise ValueError("window_from and window_until must both have a UTC offset, or neither")
+        if self.window_from >= self.window_until:
+            raise ValueError("window_from must lie before window_until")
+        return self
+
+
+class CsvHome(Section):
+    """[[data.csv.home]]: one home and its column(s), each named by header or by number from 1.
+
+    Give either `column` (net power, signed), or `production_column` and `consumption_column`, or one of them.
+    """
+
+    name: str = Field(min_length=1)
+    column: str | int | None = None
+    production_column: str | int | None = None
+    consumption_column: str | int | None = None
+    node: str | None = None
+    pv_rating_watts: Watts | None = None
+
+
+class Csv(Section):
+    """[data.csv]: a site's own file; see docs/how-to/import-your-own-data.md."""
+
+    path: str
+    time_column: str | int = 1
+    date: str | None = None
+    unit: Literal["W", "kW", "Wh", "kWh"]
+    sign: Literal["production_positive", "consumption_positive"] = "production_positive"
+    timezone: str = "UTC"
+    delimiter: str = ","
+    decimal_comma: bool = False
+    timestep_seconds: Annotated[int, Field(ge=4, le=3_600)] | None = None
+    home: tuple[CsvHome, ...] = Field(min_length=1, strict=False)
+
+
+class Data(Section):
+    """[data]: where the profiles come from: what PETra ships, or a CSV file."""
+
+    source: Literal["case-study", "feeder-day", "csv"]
+    csv: Csv | None = None
+
+    @model_validator(mode="after")
+    def _csv_is_described(self) -> Self:
+        if (self.source == "csv") != (self.csv is not None):
+            raise ValueError('the table [data.csv] belongs to source = "csv", and to no other')
+        return self
+
+
+class HomeOverride(Section):
+    """[[community.home]]: what is different about one home.
+
+    `participates` = false: sits out. `deposits` = false: never returns what it holds. `delivers` = false: forecasts and
+    sells, but its plant stands still. `reports` = false: its meter is never heard.
+    """
+
+    name: str
+    opening_balance_eur: Eur | None = None
+    firm_import_watts: Watts | None = None
+    firm_export_watts: Watts | None = None
+    production_capacity_watts: Watts | None = None
+    consumption_capacity_watts: Watts | None = None
+    credit_limit_eur: Eur | None = None
+    participates: bool = True
+    deposits: bool = True
+    delivers: bool = True
+    reports: bool = True
+
+
+class Community(Section):
+    """[community]: what every home has unless it stands in [[community.home]].
+
+    `firm_export_watts` and `production_capacity_watts` left out: the rating of the home's plant.
+    """
+
+    opening_balance_eur: Eur = Decimal(20)
+    credit_limit_eur: Eur = Decimal(20)
+    firm_import_watts: Watts = 14_500
+    firm_export_watts: Watts | None = None
+    production_capacity_watts: Watts | None = None
+    consumption_capacity_watts: Watts = 43_000
+    home: tuple[HomeOverride, ...] = Field(default=(), strict=False)
+
+
+class Forecasting(Section):
+    """[forecast]: `perfect` as in the original experiment, or `seasonal` from each home's own past."""
+
+    method: Literal["perfect", "seasonal"] = "seasonal"
+    low_quantile: Annotated[float, Field(ge=0, le=0.5)] = 0.3
+    high_quantile: Annotated[float, Field(ge=0.5, le=1)] = 0.7
+
+
+class Strategy(Section):
+    """[strategy]: how homes trade."""
+
+    name: Literal["midpoint"] = "midpoint"
+    patience_seconds: Seconds = 60
+    retry_seconds: Annotated[int, Field(ge=1, le=3_600)] = 15
+    minimum_watts: Annotated[int, Field(ge=1, le=10**6)] = 1
+
+
+class Market(Section):
+    """[market]: the mechanism and the contract's bounds."""
+
+    mechanism: Literal["first-come"] = "first-come"
+    divisible: bool = True
+    max_price_ct_per_kwh: Ct = Decimal(1_000)
+
+
+class Schedule(Section):
+    """[[prices.schedule]]: prices from so many timesteps after the window's begin on."""
+
+    from_timestep: Timesteps = 0
+    retail_ct_per_kwh: Ct
+    feed_in_ct_per_kwh: Ct
+    local_ct_per_kwh: Ct
+    grid_fee_ct_per_kwh: Ct = Decimal(0)
+    imbalance_ct_per_kwh: Ct
+    bulk_ct_per_kwh: Ct
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if problems := schedule_problems(self.starting_at(0)):
+            raise ValueError("; ".join(problems) + " (nano-EUR per kWh)")
+        return self
+
+    def starting_at(self, first_timestep: int) -> PriceSchedule:
+        """Return the schedule in nano-EUR per kWh, counted from the first delivery timestep."""
+        return PriceSchedule(
+            from_timestep=self.from_timestep + first_timestep,
+            retail=nano_per_kwh(self.retail_ct_per_kwh),
+            feed_in=nano_per_kwh(self.feed_in_ct_per_kwh),
+            local=nano_per_kwh(self.local_ct_per_kwh),
+            grid_fee=nano_per_kwh(self.grid_fee_ct_per_kwh),
+            imbalance=nano_per_kwh(self.imbalance_ct_per_kwh),
+            bulk=nano_per_kwh(self.bulk_ct_per_kwh),
+        )
+
+
+class Prices(Section):
+    """[prices]: one schedule or more; the last that has begun holds."""
+
+    schedule: tuple[Schedule, ...] = Field(min_length=1, strict=False)
+
+    @model_validator(mode="after")
+    def _one_a_timestep(self) -> Self:
+        begins = [schedule.from_timestep for schedule in self.schedule]
+        if begins[0] != 0 or begins != sorted(set(begins)):
+            raise ValueError("the first schedule begins at timestep 0 and each later one after the one before")
+        return self
+
+
+class ChainSettings(Section):
+    """[chain]: the ledger's blocks."""
+
+    block_seconds: Annotated[int, Field(ge=1, le=600)] = 5
+    chain_id: Annotated[int, Field(ge=1, lt=2**53)] = 31_337
+
+
+class FabricSettings(Section):
+    """[fabric]: how messages between homes and DSO travel."""
+
+    delay_seconds_min: Seconds = 0
+    delay_seconds_max: Seconds = 1
+    loss: Share = 0.0
+    duplication: Share = 0.0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.delay_seconds_min > self.delay_seconds_max:
+            raise ValueError("delay_seconds_min must not exceed delay_seconds_max")
+        return self
+
+
+class Dso(Section):
+    """[dso]: how the DSO answers and settles; `offline` are pairs of local times between which it does nothing."""
+
+    delay_seconds_max: Seconds = 2
+    horizon_timesteps: Timesteps = 96
+    deposit_window_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
+    dispute_window_seconds: Seconds = 3_600
+    tolerance_percent: Annotated[int, Field(ge=0, le=100)] = 5
+    offline: tuple[tuple[datetime, datetime], ...] = Field(default=(), strict=False)
+
+
+class Grid(Section):
+    """[grid]: what the microgrid's connection carries; left out: the transformer's rating where the data have one."""
+
+    import_limit_watts: Watts | None = None
+    export_limit_watts: Watts | None = None
+
+
+class Privacy(Section):
+    """[privacy]: `literal` = a fresh address for every asset, exact amounts at once, as in the paper."""
+
+    profile: Literal["literal"] = "literal"
+
+
+class Scenario(Section):
+    """A declared world."""
+
+    run: Run
+    time: Time
+    data: Data
+    prices: Prices
+    community: Community = Community()
+    forecast: Forecasting = Forecasting()
+    strategy: Strategy = Strategy()
+    market: Market = Market()
+    chain: ChainSettings = ChainSettings()
+    fabric: FabricSettings = FabricSettings()
+    dso: Dso = Dso()
+    grid: Grid = Grid()
+    privacy: Privacy = Privacy()
+
+
+def nano_per_kwh(ct: Decimal) -> int:
+    """Return ct per kWh as nano-EUR per kWh, exactly."""
+    return int(ct * NANO_PER_CT)
+
+
+def nano(eur: Decimal) -> int:
+    """Return EUR as nano-EUR, exactly."""
+    return int(eur * NANO_PER_EUR)

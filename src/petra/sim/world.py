@@ -1,0 +1,202 @@
+"""From a scenario and its data to actors: who exists, what each knows, and what will really happen.
+
+Decides: how a scenario's numbers become a deployment, members, homes and meters. Runs nothing.
+Invariant: every problem of scenario and data together is reported at once, with place and remedy.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from petra.data import HomeProfile, ProfileSet, load_case_study, load_feeder_day
+from petra.data.csv_profiles import CsvHome, CsvSpec, read_profiles_csv
+from petra.domain.terms import Address, Terms
+from petra.errors import InputError
+from petra.forecasting import Forecaster, Perfect, Seasonal
+from petra.grid import Feeder
+from petra.scenario.schema import Community, Csv, HomeOverride, Scenario, nano, nano_per_kwh
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeSetup:
+    """One home's facts: what it has, may do and will do.
+
+    Attributes:
+        override: what the scenario says about it in particular; defaults where it says nothing.
+    """
+
+    profile: HomeProfile
+    override: HomeOverride
+    opening_balance: int
+    credit_limit: int
+    firm_import_watts: int
+    firm_export_watts: int
+    production_capacity_watts: int
+    consumption_capacity_watts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """A scenario with its data, checked.
+
+    Attributes:
+        first_index: index in the profiles of the first delivery timestep.
+        first_timestep, last_timestep: the delivery timesteps, as the contract counts.
+        genesis: unix second at which timestep 0 begins.
+        offline: unix seconds [from, until) in which the DSO does nothing.
+    """
+
+    scenario: Scenario
+    profiles: ProfileSet
+    feeder: Feeder | None
+    homes: tuple[HomeSetup, ...]
+    first_index: int
+    first_timestep: int
+    last_timestep: int
+    genesis: int
+    import_limit_watts: int | None
+    export_limit_watts: int | None
+    offline: tuple[tuple[int, int], ...]
+
+    @property
+    def timestep_seconds(self) -> int:
+        """T."""
+        return self.profiles.timestep_seconds
+
+    @property
+    def starts(self) -> int:
+        """The unix second at which the contract stands and the DSO opens: on the blocks' grid, before genesis."""
+        block = self.scenario.chain.block_seconds
+        lead = 60 + self.scenario.fabric.delay_seconds_max + 2 * block
+        return self.genesis - -(-lead // block) * block
+
+    def index_of(self, timestep: int) -> int:
+        """Return the index in the profiles of a timestep."""
+        return self.first_index + timestep - self.first_timestep
+
+    def terms(self, dso: Address) -> Terms:
+        """Return the contract's terms."""
+        return Terms(
+            dso=dso,
+            genesis=self.genesis,
+            timestep_seconds=self.timestep_seconds,
+            gate=self.scenario.time.gate_timesteps,
+            max_length=max(96, self.last_timestep + 1),
+            max_price=nano_per_kwh(self.scenario.market.max_price_ct_per_kwh),
+            divisible=self.scenario.market.divisible,
+        )
+
+    def forecaster(self, home: HomeSetup) -> Forecaster:
+        """Return the home's way to forecast."""
+        settings = self.scenario.forecast
+        if settings.method == "perfect":
+            return Perfect(actual_watts=home.profile.net_watts)
+        return Seasonal(low_quantile=settings.low_quantile, high_quantile=settings.high_quantile)
+
+
+def build_world(scenario: Scenario, place: str, base: Path) -> World:
+    """Read the scenario's data and check both against one another; relative paths are taken from `base`."""
+    profiles, feeder = _read_data(scenario, base)
+    zone = ZoneInfo(profiles.timezone)
+    first, until = _unix(scenario.time.window_from, zone), _unix(scenario.time.window_until, zone)
+    window = profiles.window(first, until)
+    ahead = scenario.time.gate_timesteps + scenario.time.horizon_timesteps
+    problems = _home_problems(scenario, profiles, place)
+    problems += [
+        f"{place}: [dso] offline {number}: its end must lie after its begin"
+        for number, (begin, end) in enumerate(scenario.dso.offline, start=1)
+        if _unix(begin, zone) >= _unix(end, zone)
+    ]
+    if scenario.dso.horizon_timesteps < ahead:
+        problems.append(
+            f"{place}: [dso] horizon_timesteps: {scenario.dso.horizon_timesteps} is less than gate + horizon of [time]"
+            f" ({ahead}), so that no withdrawal could ever be granted"
+        )
+    if problems:
+        raise InputError(problems)
+    connection = int(feeder.transformer.rated_power_va) if feeder else None
+    return World(
+        scenario=scenario,
+        profiles=profiles,
+        feeder=feeder,
+        homes=tuple(_home(scenario.community, profile) for profile in profiles.homes),
+        first_index=profiles.index_of(first),
+        first_timestep=ahead,
+        last_timestep=ahead + window.steps - 1,
+        genesis=first - ahead * profiles.timestep_seconds,
+        import_limit_watts=_or(scenario.grid.import_limit_watts, connection),
+        export_limit_watts=_or(scenario.grid.export_limit_watts, connection),
+        offline=tuple((_unix(begin, zone), _unix(end, zone)) for begin, end in scenario.dso.offline),
+    )
+
+
+def local_day(world: World) -> tuple[int, int]:
+    """Return the unix seconds [from, until) of the local day in which the window begins, cut to the data."""
+    zone = ZoneInfo(world.profiles.timezone)
+    first = datetime.fromtimestamp(world.genesis + world.first_timestep * world.timestep_seconds, zone)
+    midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    next_midnight = (midnight.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
+    return (
+        max(int(midnight.timestamp()), world.profiles.start_unix),
+        min(int(next_midnight.timestamp()), world.profiles.until_unix),
+    )
+
+
+def _read_data(scenario: Scenario, base: Path) -> tuple[ProfileSet, Feeder | None]:
+    shipped: dict[str, Callable[[], tuple[ProfileSet, Feeder]]] = {
+        "case-study": load_case_study,
+        "feeder-day": load_feeder_day,
+    }
+    if read := shipped.get(scenario.data.source):
+        return read()
+    assert scenario.data.csv is not None, "the schema says so"
+    return read_profiles_csv(base / scenario.data.csv.path, _csv_spec(scenario.data.csv)), None
+
+
+def _csv_spec(csv: Csv) -> CsvSpec:
+    homes = tuple(CsvHome(**home.model_dump()) for home in csv.home)
+    return CsvSpec(homes=homes, **csv.model_dump(exclude={"home", "path"}))
+
+
+def _home(community: Community, profile: HomeProfile) -> HomeSetup:
+    own = next((home for home in community.home if home.name == profile.name), HomeOverride(name=profile.name))
+    rating = profile.pv_rating_watts or max(profile.production_watts)
+    return HomeSetup(
+        profile=profile,
+        override=own,
+        opening_balance=nano(_or(own.opening_balance_eur, community.opening_balance_eur)),
+        credit_limit=nano(_or(own.credit_limit_eur, community.credit_limit_eur)),
+        firm_import_watts=_or(own.firm_import_watts, community.firm_import_watts),
+        firm_export_watts=_or(own.firm_export_watts, _or(community.firm_export_watts, rating)),
+        production_capacity_watts=_or(own.production_capacity_watts, _or(community.production_capacity_watts, rating)),
+        consumption_capacity_watts=_or(own.consumption_capacity_watts, community.consumption_capacity_watts),
+    )
+
+
+def _home_problems(scenario: Scenario, profiles: ProfileSet, place: str) -> list[str]:
+    names = [home.name for home in profiles.homes]
+    overridden = [home.name for home in scenario.community.home]
+    problems = [
+        f"{place}: [[community.home]] {name}: the data have no home of that name (they have {', '.join(names)})"
+        for name in overridden
+        if name not in names
+    ]
+    problems += [
+        f"{place}: [[community.home]] {name}: stands there twice"
+        for name in sorted(set(overridden))
+        if overridden.count(name) > 1
+    ]
+    return problems
+
+
+def _or(value: _T | None, default: _T) -> _T:
+    return default if value is None else value
+
+
+def _unix(local: datetime, zone: ZoneInfo) -> int:
+    return int((local if local.tzinfo else local.replace(tzinfo=zone)).timestamp())
