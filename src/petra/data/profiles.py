@@ -88,8 +88,14 @@ class ProfileSet:
         return f"they cover {span} in steps of {self.timestep_seconds} s: choose a window of whole steps inside"
 
     def _local(self, unix: int) -> str:
-        """Show a moment as the site's clock does, with its UTC offset."""
-        return datetime.fromtimestamp(unix, UTC).astimezone(ZoneInfo(self.timezone)).isoformat(" ", "minutes")
+        """Show a moment as the site's clock does."""
+        return local_time(unix, self.timezone)
+
+
+def local_time(unix: int, timezone: str) -> str:
+    """Show a moment as clocks in an IANA time zone do, with the UTC offset; seconds only where there are some."""
+    moment = datetime.fromtimestamp(unix, UTC).astimezone(ZoneInfo(timezone))
+    return moment.isoformat(" ", "seconds" if moment.second else "minutes")
 
 
 def _problems(profiles: ProfileSet) -> Iterator[str]:
