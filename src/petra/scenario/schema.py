@@ -9,9 +9,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from petra.data.csv_spec import CsvSpec, csv_spec_from_values
 from petra.domain.messages import PriceSchedule
+from petra.errors import InputError
 from petra.settlement.prices import schedule_problems
 
 NANO_PER_EUR = 10**9
@@ -56,45 +58,31 @@ class Time(Section):
         return self
 
 
-class CsvHome(Section):
-    """[[data.csv.home]]: one home and its column(s), each named by header or by number from 1.
-
-    Give either `column` (net power, signed), or `production_column` and `consumption_column`, or one of them.
-    """
-
-    name: str = Field(min_length=1)
-    column: str | int | None = None
-    production_column: str | int | None = None
-    consumption_column: str | int | None = None
-    node: str | None = None
-    pv_rating_watts: Watts | None = None
-
-
-class Csv(Section):
-    """[data.csv]: a site's own file; see docs/how-to/import-your-own-data.md."""
-
-    path: str
-    time_column: str | int = 1
-    date: str | None = None
-    unit: Literal["W", "kW", "Wh", "kWh"]
-    sign: Literal["production_positive", "consumption_positive"] = "production_positive"
-    timezone: str = "UTC"
-    delimiter: str = ","
-    decimal_comma: bool = False
-    timestep_seconds: Annotated[int, Field(ge=4, le=3_600)] | None = None
-    home: tuple[CsvHome, ...] = Field(min_length=1, strict=False)
+def _csv_spec(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    try:
+        return csv_spec_from_values(value, "")
+    except InputError as error:
+        raise ValueError("; ".join(problem.removeprefix(": ") for problem in error.problems)) from error
 
 
 class Data(Section):
-    """[data]: where the profiles come from: what PETra ships, or a CSV file."""
+    """[data]: where the profiles come from: what PETra ships, or a CSV file.
+
+    `path` (from the scenario's folder) and the table `[data.csv]` (docs/how-to/import-your-own-data.md) belong to
+    `source` = "csv".
+    """
 
     source: Literal["case-study", "feeder-day", "csv"]
-    csv: Csv | None = None
+    path: str | None = None
+    csv: Annotated[CsvSpec | None, BeforeValidator(_csv_spec)] = None
 
     @model_validator(mode="after")
     def _csv_is_described(self) -> Self:
-        if (self.source == "csv") != (self.csv is not None):
-            raise ValueError('the table [data.csv] belongs to source = "csv", and to no other')
+        given = (self.path is not None, self.csv is not None)
+        if given != ((self.source == "csv"),) * 2:
+            raise ValueError('source = "csv" needs `path` and the table [data.csv]; every other source has neither')
         return self
 
 

@@ -12,12 +12,12 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from petra.data import HomeProfile, ProfileSet, load_case_study, load_feeder_day
-from petra.data.csv_profiles import CsvHome, CsvSpec, read_profiles_csv
+from petra.data.csv_profiles import read_profiles_csv
 from petra.domain.terms import Address, Terms
 from petra.errors import InputError
 from petra.forecasting import Forecaster, Perfect, Seasonal
 from petra.grid import Feeder
-from petra.scenario.schema import Community, Csv, HomeOverride, Scenario, nano, nano_per_kwh
+from petra.scenario.schema import Community, HomeOverride, Scenario, nano, nano_per_kwh
 
 _T = TypeVar("_T")
 
@@ -154,13 +154,9 @@ def _read_data(scenario: Scenario, base: Path) -> tuple[ProfileSet, Feeder | Non
     }
     if read := shipped.get(scenario.data.source):
         return read()
-    assert scenario.data.csv is not None, "the schema says so"
-    return read_profiles_csv(base / scenario.data.csv.path, _csv_spec(scenario.data.csv)), None
-
-
-def _csv_spec(csv: Csv) -> CsvSpec:
-    homes = tuple(CsvHome(**home.model_dump()) for home in csv.home)
-    return CsvSpec(homes=homes, **csv.model_dump(exclude={"home", "path"}))
+    data = scenario.data
+    assert data.path is not None and data.csv is not None, "the schema says so"
+    return read_profiles_csv(base / data.path, data.csv), None
 
 
 def _home(community: Community, profile: HomeProfile) -> HomeSetup:

@@ -5,17 +5,15 @@ Invariants: each plan has a pseudonym of its own, never used before or again; a 
 signs nothing new.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from petra.domain.messages import PriceSchedule
 from petra.domain.terms import Address, Terms
-from petra.forecasting import Forecast
+from petra.forecasting import Forecaster
 from petra.ledger.fold import LedgerView
 from petra.roles.prosumer.strategies import Strategy
-
-Forecaster = Callable[[Sequence[int], int], Forecast]  # (net watts so far, steps ahead) -> forecast of those steps
 
 
 class Stage(Enum):
