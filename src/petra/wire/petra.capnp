@@ -1,0 +1,68 @@
+# The bodies of PETra's messages, version 1 (DESIGN 5; the paper's 4.2 sends them by RIAPS = ZeroMQ + Cap'n Proto).
+#
+# A body follows the fixed header of `envelope.py`, whose kind says which struct it is, and travels as one flat,
+# unpacked Cap'n Proto message. The header, not this file, carries the version and the deadline.
+#
+# Units: power in watts, production > 0 and consumption < 0; timesteps are indices, both ends of an interval are
+# inclusive; money in nano-units, prices in nano-units per kWh; registers in joules.
+# Data fields have the fixed length that their comment names; a reader refuses any other.
+#
+# How it may change: give new fields the next free number; never renumber, retype or reuse one. An older reader passes
+# over what it does not know, a newer one finds zeros where an older writer knew nothing. Anything else is a new version.
+
+@0xa7c1f3d95e2b6480;
+
+struct WithdrawAssets {
+  # Prosumer to DSO: assets wanted, all or nothing.
+  assets @0 :List(RequestedAsset);
+}
+
+struct RequestedAsset {
+  anonAddress @0 :Data;  # 20 bytes
+  power @1 :Int64;       # 0 = no energy asset, then start = end = 0
+  start @2 :UInt64;
+  end @3 :UInt64;
+  amount @4 :UInt64;     # 0 = no money
+  proof @5 :Data;        # 65 bytes r, s, v by the pseudonym (`address_proof_digest`), or nothing
+}
+
+struct WithdrawalGranted {
+  # DSO to prosumer. Padded with zero bytes to the length of every answer.
+  requestId @0 :Data;    # 16 bytes, the message id of the request
+}
+
+struct FailedWithdrawal {
+  # DSO to prosumer. Padded with zero bytes to the length of every answer.
+  requestId @0 :Data;    # 16 bytes, the message id of the request
+  anonAddress @1 :Data;  # 20 bytes, the pseudonym whose asset was refused
+  reason @2 :Text;       # a GrantReason's word, at most 64 bytes
+}
+
+struct PriceSchedule {
+  # DSO to everyone: the prices that hold from a timestep on.
+  fromTimestep @0 :UInt64;
+  retail @1 :UInt64;
+  feedIn @2 :UInt64;
+  local @3 :UInt64;
+  gridFee @4 :UInt64;
+  imbalance @5 :UInt64;
+  bulk @6 :UInt64;
+}
+
+struct MeterReading {
+  # Meter to DSO: the registers at the end of a timestep, since the meter's start.
+  timestep @0 :UInt64;
+  produced @1 :UInt64;
+  consumed @2 :UInt64;
+  previous @3 :Data;     # 32 bytes, links the readings of a meter; zeros in its first
+}
+
+struct BillStatement {
+  # DSO to prosumer: the bill's exact text, JSON in UTF-8.
+  document @0 :Data;
+}
+
+struct MessageReceipt {
+  # Recipient to sender: this envelope has come.
+  envelopeHash @0 :Data; # 32 bytes
+}
