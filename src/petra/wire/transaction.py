@@ -124,6 +124,14 @@ def decode(raw: bytes) -> SignedTransaction:
     return SignedTransaction(transaction=transaction, sender=sender, hash=transaction_hash(raw), raw=raw)
 
 
+def chain_id_of(raw: bytes) -> int:
+    """Return the chain for which a raw transaction was signed, without recovering who signed it; ChainError if none."""
+    fields = rlp.decode(raw)
+    if len(fields) != 9 or not isinstance(fields[6], bytes) or (v := rlp.to_integer(fields[6])) < 35:
+        raise ChainError("not an EIP-155 transaction: it names no chain")
+    return (v - 35) // 2
+
+
 def transaction_hash(raw: bytes) -> bytes:
     """Return the hash under which every node knows these signed bytes."""
     return keccak256(raw)

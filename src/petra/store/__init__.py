@@ -1,0 +1,1 @@
+"""What outlives a process, each part a file or a database of its own: outbox, keys, journal."""
