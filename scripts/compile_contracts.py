@@ -1,8 +1,8 @@
 """Compile the contract into the artifact that PETra ships: `compile_contracts.py [--check]`.
 
-Python users never compile: `src/petra/wire/petra.json` carries the ABI and the bytecode, with the compiler's version and
-settings, so that anybody can make the same bytes again. With `--check` nothing is written; the exit code is 1 where the
-shipped artifact is not what the sources give, and 2 where it cannot be known because the compiler is not installed.
+Python users never compile: `src/petra/wire/petra.json` carries the ABI and the bytecode, with the compiler's version
+and settings, so that anybody can make the same bytes again. With `--check` nothing is written; the exit code is 1 where
+the shipped artifact is not what the sources give, and 2 where it cannot be known: no compiler, or no compilation.
 """
 
 import argparse

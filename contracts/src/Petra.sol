@@ -155,9 +155,8 @@ contract Petra is IPetra {
         _checkGate(asset.start, asset.end);
         _checkPrice(assetID, asset, price);
         uint64 escrow = _toMoney(_escrow(asset, price));
-        _checkBalance(msg.sender, escrow);
 
-        _holders[msg.sender].balance -= escrow;
+        _take(msg.sender, escrow);
         return _openOffer(assetID, price);
     }
 
@@ -186,11 +185,10 @@ contract Petra is IPetra {
         // The acceptor chooses the split, so the payment is rounded against it.
         uint64 payment =
             _toMoney(isAsk ? paymentRoundedUp(energy, offer.price) : paymentRoundedDown(energy, offer.price));
-        if (isAsk) _checkBalance(msg.sender, payment);
 
         // The acceptor pays an ask from its balance; a bid is paid from its own escrow.
-        if (isAsk) _holders[msg.sender].balance -= payment;
-        _holders[isAsk ? offered.owner : msg.sender].balance += payment;
+        if (isAsk) _take(msg.sender, payment);
+        _give(isAsk ? offered.owner : msg.sender, payment);
         emit OfferAccepted(offerID, assetID, withSign(part.power, isAsk), part.start, part.end, payment);
         (Split memory split,) = _swap(offer.assetID, assetID, part, firstTradeable);
 
@@ -216,9 +214,8 @@ contract Petra is IPetra {
     /// @inheritdoc IPetra
     function depositFinancial(uint64 amount) external {
         if (amount == 0) revert AmountZero();
-        _checkBalance(msg.sender, amount);
 
-        _holders[msg.sender].balance -= amount;
+        _take(msg.sender, amount);
         _moneyOnLedger -= amount;
         emit FinancialDeposited(msg.sender, amount);
     }
@@ -251,9 +248,8 @@ contract Petra is IPetra {
     function lock(address owner, uint64 assetID, uint64 money) external {
         if (msg.sender != MARKET) revert NotMarket(msg.sender);
         _givableAsset(assetID, owner);
-        _checkBalance(owner, money);
 
-        _holders[owner].balance -= money;
+        _take(owner, money);
         _assets[assetID].offerID = MARKET_LOCK;
         _assets[assetID].lockedMoney = money;
         emit MarketLocked(assetID, money);
@@ -284,7 +280,7 @@ contract Petra is IPetra {
         if (bid.lockedMoney < payment) revert InsufficientBalance(bid.owner, bid.lockedMoney, payment);
 
         _assets[bidAsset].lockedMoney -= payment;
-        _holders[ask.owner].balance += payment;
+        _give(ask.owner, payment);
         emit MarketSettled(bidAsset, askAsset, power, start, end, payment);
         Part memory part = Part({power: uint64(power), start: start, end: end});
         (Split memory bidSplit, Split memory askSplit) = _swap(bidAsset, askAsset, part, 0);
@@ -399,14 +395,10 @@ contract Petra is IPetra {
         if (price != periodPrice.price) revert PriceMismatch(price, periodPrice.price);
     }
 
+    /// Refuses what is no amount of money.
     function _toMoney(uint256 amount) internal pure returns (uint64) {
         if (amount > type(uint64).max) revert AmountTooLarge(amount);
         return uint64(amount);
-    }
-
-    function _checkBalance(address holder, uint64 needed) internal view {
-        uint64 balance = _holders[holder].balance;
-        if (balance < needed) revert InsufficientBalance(holder, balance, needed);
     }
 
     /* INTERNAL: issue */
@@ -432,7 +424,7 @@ contract Petra is IPetra {
         if (amount > type(uint64).max - _moneyOnLedger) revert AmountTooLarge(amount);
 
         if (anonAddress != DSO) _holders[anonAddress].moneyGranted = true;
-        _holders[anonAddress].balance += amount;
+        _give(anonAddress, amount);
         _moneyOnLedger += amount;
         emit FinancialAdded(anonAddress, amount);
     }
@@ -456,9 +448,11 @@ contract Petra is IPetra {
     function _split(uint64 assetID, Part memory part, uint256 firstLive) internal returns (Split memory split) {
         Asset memory whole = _assets[assetID];
         bool isProduction = whole.power > 0;
-        uint64 inside = magnitude(whole.power) - part.power;
+        uint64 inside = magnitude(whole.power) - part.power; // The power that is left over the same timesteps.
         bool hasAfter = whole.end > part.end;
         bool hasBefore = whole.start < part.start;
+        // The whole asset moves as it is.
+        if (inside == 0 && !hasAfter && !hasBefore) return Split(false, assetID, 0, 0);
         bool isBeforeLive = hasBefore && part.start > firstLive;
         split.remains = inside > 0 || hasAfter || isBeforeLive;
 
@@ -526,15 +520,27 @@ contract Petra is IPetra {
     /// The amount is all or a part of an escrow, so it is money.
     function _releaseEscrow(uint64 offerID, address poster, uint256 amount) internal {
         if (amount == 0) return;
-        _holders[poster].balance += uint64(amount);
+        _give(poster, uint64(amount));
         emit EscrowReleased(offerID, uint64(amount));
     }
 
     function _returnLockedMoney(uint64 assetID, address owner) internal {
         uint64 money = _assets[assetID].lockedMoney;
         _assets[assetID].lockedMoney = 0;
-        _holders[owner].balance += money;
+        _give(owner, money);
         emit MarketUnlocked(assetID, money);
+    }
+
+    /// Takes free money from a holder. Of every verb that does so, this is the last check and the first change.
+    function _take(address holder, uint64 amount) internal {
+        if (amount == 0) return;
+        uint64 balance = _holders[holder].balance;
+        if (balance < amount) revert InsufficientBalance(holder, balance, amount);
+        _holders[holder].balance = balance - amount;
+    }
+
+    function _give(address holder, uint64 amount) internal {
+        if (amount > 0) _holders[holder].balance += amount;
     }
 
     function _energy(uint64 power, uint64 start, uint64 end) internal view returns (uint256) {
