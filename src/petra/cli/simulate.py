@@ -101,14 +101,31 @@ def _chain_opener(ledger: Ledger, rpc: str | None, world: "World") -> Callable[[
     if rpc is not None:
         from petra.chain.anvil import AnvilChain
 
-        return lambda: AnvilChain.attach(rpc, chain_id=chain_id)
+        return lambda: _attached(AnvilChain.attach(rpc), rpc, world)
     if ledger is Ledger.MEMORY:
         from petra.chain.memory import MemoryChain
 
-        return lambda: MemoryChain(chain_id=chain_id, genesis_timestamp=genesis)
+        return lambda: MemoryChain(chain_id=chain_id, genesis=genesis)
     from petra.chain.anvil import AnvilChain
 
-    return lambda: AnvilChain.start(chain_id=chain_id, genesis_timestamp=genesis)
+    return lambda: AnvilChain.start(chain_id=chain_id, genesis=genesis)
+
+
+def _attached(chain: "VirtualChain", url: str, world: "World") -> "VirtualChain":
+    """Refuse a node that is another chain, or whose time has passed the scenario's begin."""
+    wanted, begins = world.scenario.chain.chain_id, world.starts
+    problems = []
+    if chain.chain_id != wanted:
+        problems.append(f"the node at {url} has chain id {chain.chain_id}, the scenario {wanted}: set [chain] chain_id")
+    if (stands := chain.head().timestamp) >= begins:
+        problems.append(
+            f"the node at {url} stands at unix second {stands}, the scenario begins at {begins}:"
+            f" start it afresh with --timestamp {begins - world.scenario.chain.block_seconds}"
+        )
+    if problems:
+        chain.close()
+        raise InputError(problems)
+    return chain
 
 
 def _play(world: "World", seed: int, directory: Path, open_chain: Callable[[], "VirtualChain"]) -> dict[str, Any]:

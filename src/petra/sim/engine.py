@@ -32,6 +32,7 @@ from petra.roles.effects import (
     Woken,
 )
 from petra.sim.records import as_fields, block_line
+from petra.store.outbox import SqlOutbox
 from petra.wire.envelope import Header, address_proof_digest, envelope_hash, open_envelope, seal
 
 
@@ -59,6 +60,7 @@ class Outside:
     """
 
     chain: VirtualChain
+    outbox: SqlOutbox
     client: LedgerClient
     contract: Address
     fabric: MemoryFabric
@@ -204,9 +206,10 @@ class Engine:
         outside.client.submit(intents)
         block = outside.chain.mine(self.now)
         outcomes = outside.client.outcomes()
-        records, self.checkpoint = read_records(outside.chain, outside.contract, self.checkpoint, 0)
+        records, self.checkpoint = read_records(outside.chain, outside.contract, self.checkpoint)
         self.transactions += len(block.transactions)
-        outside.publish(block_line(outside.chain, outside.client, outside.contract, block))
+        logs = outside.chain.logs(outside.contract, block.number, block.number)
+        outside.publish(block_line(block, outcomes, logs, outside.outbox))
         for record in records:
             self.view.observe(record.events)
             self._note_record(record)

@@ -1,12 +1,11 @@
 """Ledger events and blocks as plain JSON values, for the journal and the public record."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
-from petra.chain.client import LedgerClient
-from petra.domain.blocks import Block
+from petra.domain.blocks import Block, Log, Outcome
 from petra.domain.events import LedgerEvent
-from petra.domain.terms import Address
-from petra.ports import Chain
+from petra.store.outbox import SqlOutbox
 
 
 def as_fields(event: LedgerEvent) -> dict[str, object]:
@@ -14,9 +13,11 @@ def as_fields(event: LedgerEvent) -> dict[str, object]:
     return {name: value.hex() if isinstance(value, bytes) else value for name, value in asdict(event).items()}
 
 
-def block_line(chain: Chain, client: LedgerClient, contract: Address, block: Block) -> dict[str, object]:
+def block_line(block: Block, outcomes: Sequence[Outcome], logs: Sequence[Log], outbox: SqlOutbox) -> dict[str, object]:
     """Return what everybody can know of a block: its transactions as signed, how they ended, and the raw logs."""
-    receipts = {receipt.transaction_hash: receipt for receipt in chain.receipts(block.transactions) if receipt}
+    signed = outbox.find([outcome.intent_id for outcome in outcomes])
+    raw = {one.transaction_hash: one.raw for one in signed.values()}
+    ended = {outcome.transaction_hash: outcome for outcome in outcomes}
     return {
         "number": block.number,
         "hash": block.hash.hex(),
@@ -24,9 +25,9 @@ def block_line(chain: Chain, client: LedgerClient, contract: Address, block: Blo
         "transactions": [
             {
                 "hash": transaction.hex(),
-                "raw": client.raw(transaction).hex(),
-                "succeeded": receipts[transaction].succeeded,
-                "gas_used": receipts[transaction].gas_used,
+                "raw": raw[transaction].hex(),
+                "succeeded": ended[transaction].done,
+                "gas_used": ended[transaction].gas_used,
             }
             for transaction in block.transactions
         ],
@@ -37,6 +38,6 @@ def block_line(chain: Chain, client: LedgerClient, contract: Address, block: Blo
                 "topics": [topic.hex() for topic in log.topics],
                 "data": log.data.hex(),
             }
-            for log in chain.logs(contract, block.number, block.number)
+            for log in logs
         ],
     }

@@ -26,10 +26,11 @@ from petra.roles.prosumer import agent as prosumer_agent
 from petra.roles.prosumer.state import Habits, ProsumerState, Stage
 from petra.roles.prosumer.strategies import midpoint
 from petra.sim.engine import Actor, Engine, Outside
+from petra.sim.records import block_line
 from petra.sim.world import HomeSetup, World, local_day
 from petra.store.journal import JsonlJournal
 from petra.store.keys import SimulatedKeys
-from petra.store.outbox import Outbox
+from petra.store.outbox import SqlOutbox
 from petra.wire.envelope import signature_domain
 
 # Trading ends at the gate; a grant needs a block to appear in, an offer one, an acceptance one.
@@ -70,13 +71,16 @@ def simulate(
         def publish(line: Mapping[str, object]) -> None:
             public.write(json.dumps(line, separators=(",", ":")) + "\n")
 
-        outbox = Outbox.in_memory()
-        contract = deploy(chain, keys, outbox, dso_address, terms)
+        outbox = SqlOutbox()
+        _, contract = deploy(chain, keys, outbox, dso_address, terms)
+        client = LedgerClient(chain, keys, outbox, contract)
         block = chain.mine(world.starts)
+        publish(block_line(block, client.outcomes(), chain.logs(contract, block.number, block.number), outbox))
         settings = world.scenario.fabric
         outside = Outside(
             chain=chain,
-            client=LedgerClient(chain, keys, outbox, contract),
+            outbox=outbox,
+            client=client,
             contract=contract,
             fabric=MemoryFabric(
                 Random(f"{seed}:fabric"),
