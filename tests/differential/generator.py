@@ -62,9 +62,9 @@ class Step:
 class Generator:
     """Makes the next step from the state that the steps before left."""
 
-    def __init__(self, mode: str, state: LedgerState, seed: int) -> None:
+    def __init__(self, mode: str, state: LedgerState, random: Random) -> None:
         """Play on this state, which the caller changes by each step."""
-        self._state, self._random = state, Random(f"{mode} {seed}")
+        self._state, self._random = state, random
         self._terms = state.terms
         weights = _WEIGHTS | _MODE_WEIGHTS.get(mode, {})
         self._verbs, self._weights = list(weights), list(weights.values())
@@ -127,6 +127,8 @@ class Generator:
         power = self._random.choice((1, 7, 50, 50, 100, 100, 230, 1000))
         start = max(0, self._first_tradeable + self._random.randint(-3, 12))
         end = start + self._random.choice((0, 0, 1, 2, 4, 7))
+        if self._happens(0.05):  # the longest interval, and one timestep more
+            end = start + self._terms.max_length - self._random.choice((0, 1, 1))
         period = self._terms.price_period
         if period and self._happens(0.8):
             end = min(end, start - start % period + period - 1)

@@ -6,6 +6,7 @@ PETRA_DIFFERENTIAL_STEPS and PETRA_DIFFERENTIAL_SEED make it longer or another p
 import os
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -36,7 +37,7 @@ class Play:
         twin = deploy_twin(MODES[mode])
         assert isinstance(twin, LedgerState)
         self.mode, self.twin, self.history, self.coverage = mode, twin, History(twin.terms), Coverage()
-        self._generator = Generator(mode, twin, SEED)
+        self._generator = Generator(mode, twin, Random(f"{mode} {SEED}"))
 
     def next_block(self) -> list[tuple[Step, Result]]:
         """Make the steps of the next block and apply them to the twin; return what became of each."""
