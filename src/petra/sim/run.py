@@ -171,7 +171,7 @@ def _enrol(world: World, engine: Engine, terms: Terms, seed: int) -> tuple[DsoSt
 
 def _home_actors(world: World, engine: Engine, member: Member, home: HomeSetup, seed: int) -> HomeActors:
     scenario, name = world.scenario, home.profile.name
-    past = [index for index in range(world.profiles.steps) if world.index_of(0) > index]
+    past = max(0, world.index_of(0))  # steps that were measured before timestep 0
     state = ProsumerState(
         name=name,
         address=member.address,
@@ -188,7 +188,7 @@ def _home_actors(world: World, engine: Engine, member: Member, home: HomeSetup, 
         forecaster=world.forecaster(home),
         new_pseudonym=partial(engine.outside.keys.new, f"pseudonym {name}"),
         view=engine.view,
-        history=[home.profile.net_watts[index] for index in past],
+        history=list(home.profile.net_watts[:past]),
         known_until=max(-1, -world.index_of(0) - 1),
         deadline_margin_seconds=BLOCKS_TO_TRADE * scenario.chain.block_seconds,
     )

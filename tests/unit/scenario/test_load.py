@@ -60,9 +60,10 @@ def test_prices_that_make_no_sense_are_refused(wrong: str, told: str) -> None:
 
 def test_window_that_ends_before_it_begins_is_refused() -> None:
     """A delivery window of negative length is told with its table."""
-    assert "small.toml: [time]: window_from must lie before window_until" in problems_of(
-        GOOD.replace("2016-05-26T17:45:00", "2016-05-26T13:45:00")
-    )[0]
+    assert (
+        "small.toml: [time]: window_from must lie before window_until"
+        in problems_of(GOOD.replace("2016-05-26T17:45:00", "2016-05-26T13:45:00"))[0]
+    )
 
 
 def test_text_that_is_no_toml_is_told_with_its_line() -> None:
