@@ -18,6 +18,7 @@ class Phase(StrEnum):
     """What a timer is for: the market day of DESIGN 12, in its order."""
 
     OPEN = "open"  # DSO: publish prices
+    RESEND = "resend"  # anybody: send again what has no receipt
     FORECAST = "forecast"  # homes: forecast and withdraw for the timestep
     RETRY = "retry"  # homes: ask again where no answer came
     SERVE = "serve"  # DSO: answer queued withdrawals

@@ -5,7 +5,7 @@ Invariant: events are taken in the ledger's order and timesteps whose cut-off ca
 """
 
 from petra.domain.blocks import LedgerRecord
-from petra.domain.events import AssetAdded, AssetDeposited, FinancialDeposited, OfferAccepted
+from petra.domain.events import AssetAdded, AssetDeposited, FinancialAdded, FinancialDeposited, OfferAccepted
 from petra.domain.quantities import energy_of
 from petra.domain.terms import Address
 from petra.roles.dso.state import DsoState
@@ -17,8 +17,10 @@ def observe(state: DsoState, record: LedgerRecord) -> None:
     """Take one transaction's events into the accounts, then into the DSO's own view of the ledger."""
     for event in record.events:
         match event:
-            case AssetAdded() if event.anon_address == state.address:
-                _count_own(state, event)
+            case AssetAdded(power=power) if power > 0:
+                _count_issued(state, event)
+            case FinancialAdded(anon_address=address) if address == state.address:
+                _withdraw_own(state, record, event)
             case OfferAccepted():
                 _trade(state, record, event)
             case AssetDeposited():
@@ -37,11 +39,24 @@ def account_of(state: DsoState, address: Address) -> Address:
     return state.pseudonyms[address].address
 
 
-def _count_own(state: DsoState, event: AssetAdded) -> None:
+def _count_issued(state: DsoState, event: AssetAdded) -> None:
+    account = account_of(state, event.anon_address)
     for timestep in range(event.start, event.end + 1):
-        granted = state.change(state.address, timestep)
-        granted.production += max(0, event.power)
-        granted.consumption += max(0, -event.power)
+        state.change(account, timestep).production_issued += event.power
+
+
+def _withdraw_own(state: DsoState, record: LedgerRecord, event: FinancialAdded) -> None:
+    """Book what the DSO issued to its own address; homes' money is booked when its grant is decided."""
+    state.books.post(
+        Entry(
+            at=record.timestamp,
+            from_account=state.address,
+            to_account=LEDGER,
+            amount=event.amount,
+            memo="withdrawal",
+            reference=record.transaction_hash.hex(),
+        )
+    )
 
 
 def _credit_energy(state: DsoState, event: AssetDeposited) -> None:

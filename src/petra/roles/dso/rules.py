@@ -3,6 +3,7 @@
 Each rule answers for the whole request: `rule(state, request, now) -> Grant | Refusal`. Zero is a value: the first
 request of a timestep is checked like any other (the original's first request never was).
 Invariant: if every rule of `RULES` granted every accepted request, no sequence of requests exceeds a limit.
+The order matters: `gate` and `horizon` come first and so bound the timesteps over which the others count.
 """
 
 from collections.abc import Callable, Iterator
@@ -79,14 +80,18 @@ def funds(state: DsoState, request: Request, now: int) -> Grant | Refusal:
 
 
 def collateral(state: DsoState, request: Request, now: int) -> Grant | Refusal:
-    """Refuse promises of production whose failure the account could not pay for (sell, cash out, default)."""
+    """Refuse promises of production whose failure the account could not pay for (sell, cash out, default).
+
+    The money that the same request takes away is gone by then.
+    """
     member = request.member
     needed = held(state, member)
     for timestep, granted in _with_request(state, request):
         needed += _collateral_of(state, timestep, granted) - _collateral_of(
             state, timestep, state.of(member.address, timestep)
         )
-    limit = state.books.balance(member.address) + member.credit_limit
+    asked = sum(asset.amount for asset in request.assets)
+    limit = state.books.balance(member.address) - asked + member.credit_limit
     if any(asset.power > 0 for asset in request.assets) and needed > limit:
         return Refusal(reason=GrantReason.COLLATERAL, arguments=(needed, limit))
     return Grant(request=request)
@@ -104,7 +109,10 @@ def decide(state: DsoState, request: Request, now: int, rules: tuple[Rule, ...] 
 
 
 def held(state: DsoState, member: Member) -> int:
-    """Return what a member's unsettled promises of production may cost it, nano-units."""
+    """Return what a member's unsettled promises of production may cost it, nano-units.
+
+    A provisional settlement has charged the whole promise already, so nothing is left to hold for it.
+    """
     return sum(
         _collateral_of(state, timestep, granted)
         for timestep, granted in state.granted[member.address].items()
@@ -133,6 +141,7 @@ def _with_request(state: DsoState, request: Request) -> Iterator[tuple[int, Gran
             Granted(
                 production=before.production + sum(max(0, asset.power) for asset in assets),
                 consumption=before.consumption + sum(max(0, -asset.power) for asset in assets),
+                production_issued=before.production_issued,
                 production_deposited=before.production_deposited,
             ),
         )

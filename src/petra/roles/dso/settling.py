@@ -1,20 +1,18 @@
 """Closing timesteps: positions from the ledger, energy from the meters, lines into the books, bills (DESIGN 10).
 
 Decides: what counts at the cut-off and what is assumed where a reading is missing.
-Invariants: the positions of all accounts sum to zero in every timestep; a timestep is settled once, or provisionally
-and then once more when the register returns within the dispute window; the books sum to zero throughout.
+Invariants: the positions of all accounts sum to zero in every timestep; a timestep is settled once, and again only if
+a reading within its dispute window tells of another energy; the books sum to zero throughout.
 """
 
-from collections.abc import Iterator
-
-from petra.domain.messages import MeterReading, PriceSchedule
 from petra.domain.quantities import energy_of, payment_rounded_down, payment_rounded_up
 from petra.domain.terms import Address
 from petra.roles.dso.accounts import account_of
+from petra.roles.dso.metering import is_final, metered, proofs
 from petra.roles.dso.state import DsoState, Member
 from petra.settlement.bills import Bill, SettledTimestep, position_problems
 from petra.settlement.books import BULK, GRID, LEDGER, UTILITY, Entry
-from petra.settlement.lines import Delivery, LineKind, settle, spread_evenly, utility_only
+from petra.settlement.lines import Delivery, LineKind, settle, utility_only
 from petra.settlement.prices import schedule_in_force
 
 
@@ -27,32 +25,36 @@ def settle_until(state: DsoState, timestamp: int) -> list[tuple[str, SettledTime
     return settled
 
 
-def take_reading(state: DsoState, member: Member, reading: MeterReading, envelope_hash: str, now: int) -> None:
-    """Keep a register reading; settle again what stood provisionally for want of it, within the dispute window."""
-    state.readings[member.meter].setdefault(reading.timestep, (reading, envelope_hash))
-    for timestep in range(state.first_timestep, state.next_to_settle):
-        before = state.settled[timestep][member.address]
-        deadline = state.cut_off(timestep) + state.policy.dispute_window_seconds
-        if before.provisional and now <= deadline and _metered(state, member, timestep) is not None:
-            after = _settle_member(state, member, timestep, before.delivery.position)
-            _post(state, member, before, undo=True)
-            _post(state, member, after)
-            state.settled[timestep][member.address] = after
-            _cover_residual(state, timestep, before.delivery.metered, undo=True)
-            _cover_residual(state, timestep, after.delivery.metered)
+def settle_again(state: DsoState, member: Member, timesteps: range, now: int) -> list[tuple[str, SettledTimestep]]:
+    """Settle a member's timesteps once more after a reading came, as far as they are settled and not yet final."""
+    settled = []
+    for timestep in timesteps:
+        before = state.settled.get(timestep, {}).get(member.address)
+        if before is None or is_final(state, timestep, now):
+            continue
+        after = _settle_member(state, member, timestep, before.delivery.position)
+        if after == before:
+            continue
+        _post(state, member, before, undo=True)
+        _cover_residual(state, timestep, undo=True)
+        state.settled[timestep][member.address] = after
+        _post(state, member, after)
+        _cover_residual(state, timestep)
+        settled.append((member.name, after))
+    return settled
 
 
 def positions(state: DsoState, timestep: int) -> dict[Address, int]:
-    """Return every account's position in joules, the DSO's included: production withdrawn - deposited or live."""
+    """Return every account's position in joules, the DSO's included: production issued - deposited or live."""
     live = {account: 0 for account in (*state.members, state.address)}
     for asset in state.view.assets.values():
         if asset.power > 0 and asset.start <= timestep <= asset.end:
             live[account_of(state, asset.owner)] += asset.power
-    return {
-        account: (granted.production - granted.production_deposited - live[account]) * state.terms.timestep_seconds
-        for account in live
-        for granted in (state.of(account, timestep),)
-    }
+    standing = {}
+    for account, watts in live.items():
+        own = state.of(account, timestep)
+        standing[account] = (own.production_issued - own.production_deposited - watts) * state.terms.timestep_seconds
+    return standing
 
 
 def bill_of(state: DsoState, member: Member) -> Bill:
@@ -92,15 +94,15 @@ def _settle(state: DsoState, timestep: int) -> list[tuple[str, SettledTimestep]]
         settled = _settle_member(state, member, timestep, standing[member.address])
         state.settled[timestep][member.address] = settled
         _post(state, member, settled)
-        _cover_residual(state, timestep, settled.delivery.metered)
+    _cover_residual(state, timestep)
     return [(member.name, state.settled[timestep][member.address]) for member in state.members.values()]
 
 
 def _settle_member(state: DsoState, member: Member, timestep: int, position: int) -> SettledTimestep:
     granted, seconds = state.of(member.address, timestep), state.terms.timestep_seconds
     prices = schedule_in_force(state.policy.schedules, timestep)
-    metered = _metered(state, member, timestep)
-    produced, consumed = metered or (0, member.firm_import_watts * seconds)
+    told = metered(state, member, timestep)
+    produced, consumed = told or (0, member.firm_import_watts * seconds)
     delivery = Delivery(
         position=position,
         metered=produced - consumed,
@@ -115,33 +117,11 @@ def _settle_member(state: DsoState, member: Member, timestep: int, position: int
         produced=produced,
         consumed=consumed,
         withdrawn=(granted.production, granted.consumption),
-        lines=lines if metered else tuple(line for line in lines if line.amount <= 0),
-        provisional=metered is None,
-        readings=tuple(_proofs(state, member, timestep)),
+        lines=lines if told else tuple(line for line in lines if line.amount <= 0),
+        provisional=told is None,
+        readings=proofs(state, member, timestep),
         utility_only=utility_only(produced - consumed, prices),
     )
-
-
-def _metered(state: DsoState, member: Member, timestep: int) -> tuple[int, int] | None:
-    """Return joules produced and consumed in a timestep; a gap between two readings is spread evenly over it."""
-    readings = state.readings[member.meter]
-    until = min((known for known in readings if known >= timestep), default=None)
-    if until is None:
-        return None
-    since = max((known for known in readings if known < timestep), default=state.first_timestep - 1)
-    start = readings[since][0] if since in readings else None
-    end = readings[until][0]
-    gap, index = until - since, timestep - since - 1
-    produced = spread_evenly(end.produced - (start.produced if start else 0), gap)[index]
-    consumed = spread_evenly(end.consumed - (start.consumed if start else 0), gap)[index]
-    return min(produced, member.production_capacity_watts * state.terms.timestep_seconds), consumed
-
-
-def _proofs(state: DsoState, member: Member, timestep: int) -> Iterator[str]:
-    readings = state.readings[member.meter]
-    before = max((known for known in readings if known < timestep), default=None)
-    after = min((known for known in readings if known >= timestep), default=None)
-    return (readings[known][1] for known in (before, after) if known is not None)
 
 
 def _post(state: DsoState, member: Member, settled: SettledTimestep, *, undo: bool = False) -> None:
@@ -154,13 +134,14 @@ def _post(state: DsoState, member: Member, settled: SettledTimestep, *, undo: bo
         state.books.post(Entry(at=at, from_account=source, to_account=target, amount=abs(line.amount), memo=memo))
 
 
-def _cover_residual(state: DsoState, timestep: int, metered: int, *, undo: bool = False) -> None:
-    """Buy a home's metered import on the bulk market, or sell its export there (R10)."""
-    prices: PriceSchedule = schedule_in_force(state.policy.schedules, timestep)
-    if metered < 0:
-        amount, source, target = payment_rounded_up(-metered, prices.bulk), UTILITY, BULK
+def _cover_residual(state: DsoState, timestep: int, *, undo: bool = False) -> None:
+    """Buy on the bulk market what passed into the microgrid, or sell there what passed out of it (R10)."""
+    bulk = schedule_in_force(state.policy.schedules, timestep).bulk
+    net = sum(settled.delivery.metered for settled in state.settled[timestep].values())
+    if net < 0:
+        amount, source, target = payment_rounded_up(-net, bulk), UTILITY, BULK
     else:
-        amount, source, target = payment_rounded_down(metered, prices.bulk), BULK, UTILITY
+        amount, source, target = payment_rounded_down(net, bulk), BULK, UTILITY
     if undo:
         source, target = target, source
     at = state.cut_off(timestep)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from petra.domain.messages import Envelope, MeterReading, PriceSchedule, RequestedAsset
 from petra.domain.terms import Address, Terms
 from petra.ledger.fold import LedgerView
+from petra.roles.receipts import Receipts
 from petra.settlement.bills import CommunityTrade, SettledTimestep
 from petra.settlement.books import OWNER, Books, Entry
 
@@ -80,10 +81,17 @@ class Grant:
 
 @dataclass(slots=True)
 class Granted:
-    """What one member withdrew for one timestep, watts >= 0, and what it gave back, watts >= 0."""
+    """One account and one timestep; all in watts >= 0.
+
+    Attributes:
+        production, consumption: granted, from the moment that the grant is decided; limits are about these.
+        production_issued: of it, what stands on the ledger; positions are about this.
+        production_deposited: given back before the cut-off, whoever had withdrawn it.
+    """
 
     production: int = 0
     consumption: int = 0
+    production_issued: int = 0
     production_deposited: int = 0
 
 
@@ -125,6 +133,7 @@ class DsoState:
     readings: dict[Address, dict[int, tuple[MeterReading, str]]] = field(default_factory=lambda: defaultdict(dict))
     settled: dict[int, dict[Address, SettledTimestep]] = field(default_factory=dict)
     next_to_settle: int = 0
+    receipts: Receipts = field(default_factory=Receipts)
     alarms: list[str] = field(default_factory=list)  # broken promises: a run with one ends with exit code 1
 
     def open_accounts(self, now: int) -> None:

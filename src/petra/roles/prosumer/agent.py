@@ -58,7 +58,7 @@ def step(state: ProsumerState, event: Event, now: int, rng: Random) -> list[Effe
         case Woken(phase=Phase.LOOK, timestep=timestep):
             return _advance(state, timestep, Stage.ASKED, now)
         case MessageArrived(envelope=envelope):
-            return _message(state, envelope)
+            return _take_message(state, envelope)
         case LedgerAdvanced():
             return _ledger(state, event, now)
         case Measured():
@@ -144,21 +144,27 @@ def _ask_again(state: ProsumerState, timestep: int, now: int) -> list[Effect]:
     return [Resend(message_id=plan.message_id), again]
 
 
-def _message(state: ProsumerState, envelope: Envelope) -> list[Effect]:
+def _take_message(state: ProsumerState, envelope: Envelope) -> list[Effect]:
     if envelope.sender != state.dso:
         return []
     match envelope.body:
         case PriceSchedule() as schedule:
-            if not schedule_problems(schedule):
+            if state.receipts.is_new(envelope) and not schedule_problems(schedule):
                 state.schedules.append(schedule)
+            return [state.receipts.give(envelope)]
+        case BillStatement(document=document):
+            if state.receipts.is_new(envelope):
+                state.bills.append(document)
+            return [state.receipts.give(envelope)]
         case WithdrawalGranted(request_id=request_id):
             for plan in _plans_of(state, request_id):
                 plan.answered = True
         case FailedWithdrawal(request_id=request_id):
             for plan in _plans_of(state, request_id):
-                plan.answered, plan.stage = True, Stage.ENDED
-        case BillStatement(document=document):
-            state.bills.append(document)
+                plan.answered = True
+                # What stands on the ledger is ours, whatever a message says.
+                if not plan.asset_id and not plan.funded:
+                    plan.stage = Stage.ENDED
         case _:
             pass
     return []
@@ -173,7 +179,7 @@ def _ledger(state: ProsumerState, event: LedgerAdvanced, now: int) -> list[Effec
     for record in event.records:
         _learn(state, record)
     for outcome in event.outcomes:
-        plan = state.plans[int(outcome.intent_id.split(":")[1])]
+        plan = state.plans[int(outcome.intent_id.rsplit(":", 2)[1])]  # a name may hold colons
         plan.in_flight.discard(outcome.intent_id)
     state.view = event.view
     return [effect for plan in _open_plans(state) for effect in _next(state, plan, now)]
@@ -278,13 +284,14 @@ def _take_back(state: ProsumerState, plan: Plan) -> list[Effect]:
 
 
 def _deposit(state: ProsumerState, plan: Plan) -> list[Effect]:
-    """Return everything that stands at the plan's pseudonym; the plan ends when nothing is left."""
+    """Return everything that stands at the plan's pseudonym; the plan ends when all has come and nothing is left."""
     view = state.view
     ours = [
         asset_id for asset_id in sorted(plan.assets) if (a := view.assets.get(asset_id)) and a.owner == plan.pseudonym
     ]
     money = view.balance(plan.pseudonym)
-    if not state.habits.deposits or not (ours or money):
+    all_came = plan.asset_id and (plan.funded or not plan.amount)
+    if not state.habits.deposits or (all_came and not ours and not money):
         plan.stage = Stage.ENDED
         return []
     calls: list[Call] = [DepositEnergyAsset(asset_id=asset_id) for asset_id in ours]

@@ -14,6 +14,7 @@ from petra.domain.terms import Address, Terms
 from petra.forecasting import Forecaster
 from petra.ledger.fold import LedgerView
 from petra.roles.prosumer.strategies import Strategy
+from petra.roles.receipts import Receipts
 
 
 class Stage(Enum):
@@ -98,3 +99,4 @@ class ProsumerState:
     plans: dict[int, Plan] = field(default_factory=dict)
     by_pseudonym: dict[Address, Plan] = field(default_factory=dict)
     bills: list[bytes] = field(default_factory=list)
+    receipts: Receipts = field(default_factory=Receipts)

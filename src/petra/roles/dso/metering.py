@@ -1,0 +1,101 @@
+"""What meters told the DSO: which readings count, and how much energy flowed in a timestep (R28, R29, DESIGN 10).
+
+Decides: whether a reading is taken, and what a gap between two readings means. Knows no price and no position.
+Invariants: registers never fall from reading to reading; the energies of the timesteps of a gap come to the difference
+of the registers at its ends. Registers stand at 0 when the first timestep begins, unless a reading says otherwise.
+"""
+
+from petra.domain.messages import MeterReading
+from petra.roles.dso.state import DsoState, Member
+from petra.roles.meter import FIRST_LINK, link_of
+from petra.settlement.lines import spread_evenly
+
+
+def is_final(state: DsoState, timestep: int, now: int) -> bool:
+    """Say whether the dispute window of a timestep is over: nothing changes its settlement any more."""
+    return now > state.cut_off(timestep) + state.policy.dispute_window_seconds
+
+
+def reading_problem(state: DsoState, member: Member, reading: MeterReading, now: int) -> str | None:
+    """Return why a reading is not taken, None if it is."""
+    known, timestep = state.readings[member.meter], reading.timestep
+    if not state.first_timestep - 1 <= timestep <= min(state.last_timestep, state.terms.timeline.current(now)):
+        return "it is about no timestep of this run that has begun"
+    if timestep in known:
+        return None if known[timestep][0] == reading else "the meter told something else about this timestep before"
+    before, after = _neighbours(state, member, timestep)
+    for other in (before, after):
+        if other is not None and not _in_order(reading, known[other][0]):
+            return f"a register runs backwards between timesteps {min(other, timestep)} and {max(other, timestep)}"
+    # A gap is divided whole or not at all: joules that were settled for good must not be settled twice.
+    if after is not None and is_final(state, _first_of_gap(state, before), now):
+        return "it divides a gap that is settled for good"
+    return None
+
+
+def keep_reading(state: DsoState, member: Member, reading: MeterReading, proof: str) -> range:
+    """Keep a reading without a problem and the hash that proves it; return the timesteps of which it tells."""
+    known = state.readings[member.meter]
+    if reading.timestep in known:
+        return range(0)
+    known[reading.timestep] = (reading, proof)
+    before, after = _neighbours(state, member, reading.timestep)
+    return range(_first_of_gap(state, before), (reading.timestep if after is None else after) + 1)
+
+
+def metered(state: DsoState, member: Member, timestep: int) -> tuple[int, int] | None:
+    """Return joules produced and consumed in a timestep, None if no reading tells.
+
+    What flowed between two readings that are not neighbours is spread evenly over the timesteps between them, with
+    production no higher than the plant can make.
+    """
+    known = state.readings[member.meter]
+    before, after = _neighbours(state, member, timestep)
+    until = timestep if timestep in known else after
+    if until is None:
+        return None
+    first = _first_of_gap(state, before)
+    length, index = until - first + 1, timestep - first
+    begin, end = (0, 0) if before is None else _registers(known[before][0]), _registers(known[until][0])
+    produced, consumed = (spread_evenly(end[side] - begin[side], length)[index] for side in (0, 1))
+    if length > 1:
+        produced = min(produced, member.production_capacity_watts * state.terms.timestep_seconds)
+    return produced, consumed
+
+
+def proofs(state: DsoState, member: Member, timestep: int) -> tuple[str, ...]:
+    """Return the envelope hashes of the two readings that tell what flowed in a timestep."""
+    known = state.readings[member.meter]
+    before, after = _neighbours(state, member, timestep)
+    until = timestep if timestep in known else after
+    return tuple(known[one][1] for one in (before, until) if one is not None)
+
+
+def chain_breaks(state: DsoState, member: Member) -> list[int]:
+    """Return the timesteps whose reading does not name the one known before it: something is missing or was changed."""
+    breaks, link = [], FIRST_LINK
+    for timestep, (reading, _) in sorted(state.readings[member.meter].items()):
+        if reading.previous != link:
+            breaks.append(timestep)
+        link = link_of(reading)
+    return breaks
+
+
+def _neighbours(state: DsoState, member: Member, timestep: int) -> tuple[int | None, int | None]:
+    """Return the nearest timesteps before and after that have a reading."""
+    known = state.readings[member.meter]
+    before = max((one for one in known if one < timestep), default=None)
+    return before, min((one for one in known if one > timestep), default=None)
+
+
+def _first_of_gap(state: DsoState, before: int | None) -> int:
+    return state.first_timestep if before is None else before + 1
+
+
+def _in_order(one: MeterReading, other: MeterReading) -> bool:
+    earlier, later = sorted((one, other), key=lambda reading: reading.timestep)
+    return earlier.produced <= later.produced and earlier.consumed <= later.consumed
+
+
+def _registers(reading: MeterReading) -> tuple[int, int]:
+    return reading.produced, reading.consumed
