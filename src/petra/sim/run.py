@@ -216,7 +216,7 @@ def _home_actors(world: World, engine: Engine, member: Member, home: HomeSetup, 
         state=state,
         member=member,
     )
-    engine.actors.append(actors.agent)
+    engine.actors += [actors.agent, actors.meter]
     return actors
 
 
