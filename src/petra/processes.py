@@ -67,7 +67,7 @@ class ChildProcess:
                 raise WorldError(f"{self._name} ended at once: {self._last_words() or 'without a word'}")
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                 return
-            time.sleep(_POLL_SECONDS)  # noqa: TID251 this is a driver's waiting
+            time.sleep(_POLL_SECONDS)
         self.stop()
         raise WorldError(f"{self._name} did not listen at port {port} within {timeout_seconds:g} s")
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
-from petra.cli.main import app
 
+from petra.cli.main import app
 from tests.project.sources import CHECKOUT
 
 
