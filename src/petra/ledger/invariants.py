@@ -227,7 +227,7 @@ def deposits_are_never_blocked(state: LedgerState) -> list[str]:
         ),
         *((calls.DepositEnergyAsset(asset_id=asset_id), asset.owner) for asset_id, asset in state.assets.items()),
     ]
-    end_of_time = state.terms.timeline.begin(2**48)
+    end_of_time = state.timeline.begin(2**48)
     violations = []
     for call, sender in leaving:
         refusal = apply(rest, call, sender, end_of_time)

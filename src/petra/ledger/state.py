@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from petra.domain.quantities import Joules, energy_of, payment_rounded_down
 from petra.domain.terms import Address, Terms
-from petra.domain.timeline import Timestep
+from petra.domain.timeline import Timeline, Timestep
 
 NOT_ON_OFFER = 0
 
@@ -77,6 +77,7 @@ class LedgerState:
         offers: by id, the closed ones too.
         money_on_ledger: nano-units, issued less deposited.
         period_prices: nano-units per kWh, by period.
+        timeline: the time grid of the terms.
     """
 
     terms: Terms
@@ -87,6 +88,11 @@ class LedgerState:
     next_offer_id: int = 1
     money_on_ledger: int = 0
     period_prices: dict[int, int] = field(default_factory=dict)
+    timeline: Timeline = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep the time grid: most calls ask for it."""
+        self.timeline = self.terms.timeline
 
     def holder(self, address: Address) -> Holder:
         """Return what an address has; an address never heard of has nothing."""
@@ -125,4 +131,4 @@ class LedgerState:
 
     def first_tradeable(self, timestamp: int) -> Timestep:
         """Return the first timestep that may still be traded in a block of this unix second."""
-        return self.terms.timeline.first_tradeable(timestamp)
+        return self.timeline.first_tradeable(timestamp)
