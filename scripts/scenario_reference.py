@@ -16,7 +16,8 @@ After this page you can declare a run of your own: which homes, which prices, wh
 
 A scenario is a TOML file; the shipped ones are in `src/petra/scenario/shipped/`.
 Unknown keys are refused, and all problems of a file are told at once with their place.
-Powers are watts, times local to the data unless they carry a UTC offset, money EUR and ct as decimal numbers (kept exactly).
+Powers are watts, times local to the data unless they carry a UTC offset.
+Money is EUR and ct as decimal numbers, kept exactly.
 This page is written by `scripts/scenario_reference.py` from the schema.
 """
 
