@@ -52,6 +52,7 @@ class Offer:
 
     at: int
     home: str
+    address: str
     offer_id: int
     asset_id: int
     price: int
@@ -70,6 +71,8 @@ class Trade:
     posted_at: int
     seller: str
     buyer: str
+    seller_address: str
+    buyer_address: str
     start: int
     end: int
     energy: int
@@ -110,7 +113,6 @@ class Facts:
     measured: dict[tuple[str, int], Note] = field(default_factory=dict)
     settled: dict[tuple[str, int], Note] = field(default_factory=dict)
     messages: dict[str, Note] = field(default_factory=dict)
-    bills: dict[str, Note] = field(default_factory=dict)
     books: Note | None = None
     transactions: set[str] = field(default_factory=set)
     homes_by_address: dict[str, str] = field(default_factory=dict)
@@ -170,8 +172,6 @@ class _Reader:
                 facts.books = note
             case "message":
                 facts.messages[note["message"]] = note
-            case "bill":
-                facts.bills[note["home"]] = note
             case "ledger":
                 self._ledger(note)
             case _:
@@ -234,8 +234,9 @@ class _Reader:
 
     def _posted(self, note: Note) -> None:
         names = ("at", "offer_id", "asset_id", "price", "power", "start", "end", "transaction")
-        home = self.facts.home_of(self.owners.get(note["asset_id"], UNKNOWN))
-        self.facts.offers[note["offer_id"]] = Offer(home=home, **_fields(note, names))
+        address = self.owners.get(note["asset_id"], UNKNOWN)
+        home = self.facts.home_of(address)
+        self.facts.offers[note["offer_id"]] = Offer(home=home, address=address, **_fields(note, names))
 
     def _rescinded(self, note: Note) -> None:
         if offer := self.facts.offers.get(note["offer_id"]):
@@ -249,13 +250,15 @@ class _Reader:
                 f"journal: offer {note['offer_id']} is accepted in block {note['block']} but was never posted;"
                 " the journal is not whole, run `petra simulate` again"
             )
-        acceptor = self.facts.home_of(self.owners.get(note["asset_id"], UNKNOWN))
-        seller, buyer = (offer.home, acceptor) if note["power"] > 0 else (acceptor, offer.home)
+        acceptor = self.owners.get(note["asset_id"], UNKNOWN)
+        seller, buyer = (offer.address, acceptor) if note["power"] > 0 else (acceptor, offer.address)
         self.facts.trades.append(
             Trade(
                 posted_at=offer.at,
-                seller=seller,
-                buyer=buyer,
+                seller=self.facts.home_of(seller),
+                buyer=self.facts.home_of(buyer),
+                seller_address=seller,
+                buyer_address=buyer,
                 price=offer.price,
                 energy=energy_of(note["power"], note["end"] - note["start"] + 1, self.facts.seconds),
                 **_fields(note, ("at", "start", "end", "payment", "offer_id", "asset_id", "block", "transaction")),

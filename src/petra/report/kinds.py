@@ -88,7 +88,6 @@ KINDS: dict[str, dict[str, str]] = {
         "provisional": TRUTH,
         "lines": MAP,
     },
-    "bill": {"home": TEXT, "message": TEXT, "hash": TEXT},
     "books": {"balances": MAP, "problems": LIST},
 }
 

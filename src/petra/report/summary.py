@@ -62,7 +62,7 @@ def waiting_times(facts: Facts) -> list[int]:
 
 
 def service_times(facts: Facts) -> dict[int, int]:
-    """Return, for each delivery timestep with trades, the virtual seconds from its first AssetAdded to its last trade."""
+    """Return the virtual seconds from first AssetAdded to last trade, for each delivery timestep with trades."""
     first: dict[int, int] = {}
     for grant in facts.grants:
         for timestep in range(grant.start, grant.end + 1):

@@ -205,6 +205,5 @@ def _closing() -> list[Line]:
         settled("sun", 5, (1_000, 1_000), 80_000_000, {}),
         settled("den", 5, (-1_000, -1_500), -555_000_000, retail),
         {"at": at, "kind": "message"} | message | ends,
-        {"at": at, "kind": "bill", "home": "sun", "message": "b1", "hash": "e1"},
         {"at": at, "kind": "books", "balances": balances, "problems": []},
     ]
