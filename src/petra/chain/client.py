@@ -6,6 +6,7 @@ nothing: records and checkpoint go to the caller, who stores both together.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Protocol
 
@@ -219,7 +220,7 @@ def check_chain(chain: Chain, *, chain_id: int, genesis_hash: bytes, contract: A
 
 
 def _signed(intent_id: str, sender: Address, transaction: Transaction, keys: Keys) -> SignedIntent:
-    raw = sign(transaction, lambda digest: keys.sign(sender, digest))
+    raw = sign(transaction, partial(keys.sign, sender))
     return SignedIntent(
         intent_id=intent_id,
         sender=sender,

@@ -32,6 +32,11 @@ class RpcChain:
         self._chain_id = self._read(_quantity, "eth_chainId")
 
     @property
+    def url(self) -> str:
+        """Where the node is."""
+        return self._rpc.url
+
+    @property
     def chain_id(self) -> int:
         """The chain's id, as the node said at the start."""
         return self._chain_id
@@ -58,7 +63,7 @@ class RpcChain:
             if not isinstance(transaction, dict)
         ]
         if lost:
-            raise ChainError(f"the node at {self._rpc.url} refused {len(lost)} transactions; {'; '.join(lost[:3])}")
+            raise ChainError(f"the node at {self.url} refused {len(lost)} transactions; {'; '.join(lost[:3])}")
         return hashes
 
     def receipts(self, hashes: Sequence[bytes]) -> list[Receipt | None]:
@@ -77,7 +82,7 @@ class RpcChain:
         """Return a block by number; ChainError where there is none."""
         answer = self._rpc.call("eth_getBlockByNumber", hex(number), False)
         if answer is None:
-            raise ChainError(f"the node at {self._rpc.url} has no block {number}")
+            raise ChainError(f"the node at {self.url} has no block {number}")
         return self._parsed(_block, answer, "eth_getBlockByNumber")
 
     def logs(self, contract: Address, first_block: int, last_block: int) -> list[Log]:
@@ -100,7 +105,7 @@ class RpcChain:
         if isinstance(trace, Failure):
             if trace.code == METHOD_NOT_FOUND:
                 return None
-            raise ChainError(f"the node at {self._rpc.url} cannot trace {_hex(transaction_hash)}: {trace.message}")
+            raise ChainError(f"the node at {self.url} cannot trace {_hex(transaction_hash)}: {trace.message}")
         return self._parsed(_refusal, trace, "debug_traceTransaction")
 
     def close(self) -> None:
@@ -116,7 +121,7 @@ class RpcChain:
         except PetraError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            said = f"the node at {self._rpc.url} answers {method} with nonsense"
+            said = f"the node at {self.url} answers {method} with nonsense"
             raise ChainError(f"{said}: {str(answer)[:80]!r}") from error
 
 

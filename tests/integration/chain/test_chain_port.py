@@ -8,14 +8,14 @@ from petra.chain.client import check_chain, deploy
 from petra.chain.memory import MemoryChain
 from petra.domain.calls import AcceptOffer, AddAssets, EnergyGrant, FinancialGrant, PostOffer, Protest, RescindOffer
 from petra.domain.refusals import LedgerReason, Refusal
-from petra.domain.terms import Terms
+from petra.domain.terms import MAX_GRANTS, Terms
 from petra.errors import ChainError, InputError
 from petra.ports import VirtualChain
 from petra.store.keys import SimulatedKeys
 from petra.store.outbox import SqlOutbox
 from petra.wire.abi import decode_log
 from petra.wire.artifact import runtime_matches
-from petra.wire.transaction import Transaction, sign, transaction_hash
+from petra.wire.transaction import Transaction, gas_limit_of, sign, transaction_hash
 from tests.integration.chain.conftest import CHAIN_ID, GENESIS, Market, deploy_market
 
 
@@ -184,6 +184,20 @@ def test_many_transactions_of_one_block_keep_the_order_of_sending(market: Market
     assert [log.transaction_hash for log in logs] == sent
     assert [log.log_index for log in logs] == list(range(400))
     assert all(receipt is not None and receipt.succeeded for receipt in market.chain.receipts(sent))
+
+
+@pytest.mark.parametrize("kind", ["energy", "money"])
+def test_the_largest_batch_fits_its_gas_limit(market: Market, kind: str) -> None:
+    """200 grants to fresh addresses at once, the most that the contract takes, need less gas than they are given."""
+    homes = [market.keys.new(f"home {number}") for number in range(MAX_GRANTS)]
+    energy = tuple(EnergyGrant(anon_address=one, power=-(2**62), start=2**40, end=2**40 + 95) for one in homes)
+    money = tuple(FinancialGrant(anon_address=one, amount=2**55) for one in homes)
+    call = AddAssets(energy=energy) if kind == "energy" else AddAssets(money=money)
+    [digest] = market.chain.send([market.signed(market.dso, 1, call)])
+    market.mine()
+    [receipt] = market.chain.receipts([digest])
+    assert receipt is not None and receipt.succeeded
+    assert receipt.gas_used < 0.9 * gas_limit_of(call)
 
 
 def test_logs_of_another_address_are_not_returned(market: Market) -> None:
