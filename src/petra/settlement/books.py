@@ -53,9 +53,9 @@ class Books:
             recomputed[entry.from_account] = recomputed.get(entry.from_account, 0) - entry.amount
             recomputed[entry.to_account] = recomputed.get(entry.to_account, 0) + entry.amount
         problems = [
-            f"account {account} says {balance}, its entries say {recomputed.get(account, 0)}"
-            for account, balance in self.balances.items()
-            if recomputed.get(account, 0) != balance
+            f"account {account} says {self.balance(account)}, its entries say {recomputed.get(account, 0)}"
+            for account in self.balances | recomputed
+            if recomputed.get(account, 0) != self.balance(account)
         ]
         if total := sum(self.balances.values()):
             problems.append(f"all balances sum to {total}, not 0")
