@@ -81,7 +81,8 @@ class _Past:
 
     def usual(self, index: int, first_day: int) -> int | None:
         """Return the mean of the same time of day, first_day days before and earlier; None when there is none."""
-        newest, oldest = index - first_day * self.steps_per_day, index - _USUAL_DAYS * self.steps_per_day
+        newest = index - first_day * self.steps_per_day
+        oldest = index - max(first_day, _USUAL_DAYS) * self.steps_per_day
         if newest < 0:
             return None
         days = self.readings[oldest if oldest >= 0 else newest % self.steps_per_day : newest + 1 : self.steps_per_day]

@@ -16,6 +16,34 @@ from petra.chain.anvil import AnvilChain
 PETRA = [sys.executable, "-m", "petra"]
 
 
+# The case study cut to its first three timesteps.
+SHORT = """
+[run]
+name = "short"
+[time]
+window_from = 2016-05-26T14:15:00
+window_until = 2016-05-26T15:00:00
+[data]
+source = "case-study"
+[forecast]
+method = "perfect"
+[[prices.schedule]]
+retail_ct_per_kwh = 30
+feed_in_ct_per_kwh = 8
+local_ct_per_kwh = 19
+imbalance_ct_per_kwh = 45
+bulk_ct_per_kwh = 9
+"""
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the path of a short scenario."""
+    path = tmp_path_factory.mktemp("scenario") / "short.toml"
+    path.write_text(SHORT)
+    return str(path)
+
+
 def petra(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
     return subprocess.run(
@@ -119,12 +147,12 @@ def test_run_directory_is_whole_and_its_summary_is_the_last_line(tmp_path: Path)
     assert len(files(tmp_path / "out" / "bills")) == 9
 
 
-def test_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_same_seed_gives_the_same_bytes(tmp_path: Path, short: str) -> None:
     """Journal and public record of two runs are equal byte for byte, whatever the hash seed; another seed differs."""
     runs = {"a": ("1", "0"), "b": ("1", "4711"), "c": ("2", "0")}
     for name, (seed, hash_seed) in runs.items():
         out = str(tmp_path / name)
-        done = petra("simulate", "--ledger", "memory", "--seed", seed, "--out", out, PYTHONHASHSEED=hash_seed)
+        done = petra("simulate", short, "--ledger", "memory", "--seed", seed, "--out", out, PYTHONHASHSEED=hash_seed)
         assert done.returncode == 0, done.stderr
     for file in ("journal.jsonl", "ledger.jsonl"):
         first, again, other = ((tmp_path / name / file).read_bytes() for name in runs)
@@ -144,11 +172,11 @@ def test_same_trades_and_bills_on_an_ethereum_node(tmp_path: Path) -> None:
 
 
 @pytest.mark.anvil
-def test_node_of_ones_own_serves_if_it_is_the_right_one(tmp_path: Path) -> None:
+def test_node_of_ones_own_serves_if_it_is_the_right_one(tmp_path: Path, short: str) -> None:
     """A node with another chain id and a later time is refused with remedies; the right one plays the run."""
     wrong = AnvilChain.start(chain_id=5, genesis=1_800_000_000)
     try:
-        refused = petra("simulate", "--rpc", wrong._rpc.url, "--out", str(tmp_path / "out"))
+        refused = petra("simulate", short, "--rpc", wrong._rpc.url, "--out", str(tmp_path / "out"))
     finally:
         wrong.close()
     assert refused.returncode == 2
@@ -156,7 +184,7 @@ def test_node_of_ones_own_serves_if_it_is_the_right_one(tmp_path: Path) -> None:
     assert files(tmp_path) == []
     right = AnvilChain.start(chain_id=31_337, genesis=1_464_000_000)
     try:
-        played = petra("simulate", "--rpc", right._rpc.url, "--out", str(tmp_path / "out"))
+        played = petra("simulate", short, "--rpc", right._rpc.url, "--out", str(tmp_path / "out"))
     finally:
         right.close()
     assert played.returncode == 0, played.stderr
