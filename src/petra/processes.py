@@ -73,6 +73,8 @@ class ChildProcess:
 
     def stop(self, *, timeout_seconds: float = 5) -> None:
         """Ask the whole group to end, then make it."""
+        if self._complaints.closed:
+            return  # stopped before: the group's number may be somebody else's by now
         atexit.unregister(self.stop)
         self._signal(signal.SIGTERM)
         try:

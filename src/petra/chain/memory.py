@@ -43,7 +43,7 @@ class MemoryChain:
         self._early: dict[tuple[Address, int], SignedTransaction] = {}
         self._next_nonce: dict[Address, int] = {}
         self._receipts: dict[bytes, Receipt | None] = {}  # None: sent and not mined
-        self._executions: dict[bytes, _Execution] = {}  # the failed ones
+        self._failures: dict[bytes, _Execution] = {}
         self._blocks: list[Block] = []
         self._logs: list[list[tuple[Address, Log]]] = []
         self._append_block(genesis, ())
@@ -87,7 +87,7 @@ class MemoryChain:
             )
             self._receipts[signed.hash] = receipt
             if done.reverted:
-                self._executions[signed.hash] = done
+                self._failures[signed.hash] = done
             elif signed.transaction.to is not None:
                 self._write_logs(signed.transaction.to, receipt, done.events)
         self._ready.clear()
@@ -120,7 +120,7 @@ class MemoryChain:
         """Return why the contract refused a mined transaction, None if it did not; ChainError as a node's port says."""
         if self._receipts.get(transaction_hash) is None:
             raise ChainError(f"the memory chain has not mined 0x{transaction_hash.hex()}")
-        failed = self._executions.get(transaction_hash)
+        failed = self._failures.get(transaction_hash)
         if failed is not None and failed.refusal is None:
             raise ChainError("our contract has no refusal 0x")
         return failed.refusal if failed else None

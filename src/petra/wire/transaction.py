@@ -24,7 +24,7 @@ from petra.wire.keccak import keccak256
 PSEUDONYM_GAS = 500_000  # 1.5 x the worst accept; one figure for all, so that it tells nothing of the call
 DEPLOYMENT_GAS = 9_000_000  # covers a contract of the largest size that Ethereum allows
 _ENERGY_GRANT_GAS = 100_000  # measured: 73,000 at a fresh address
-_MONEY_GRANT_GAS = 50_000  # measured: 31,000
+_MONEY_GRANT_GAS = 50_000  # measured: 26,000
 _CALL_GAS = 100_000
 _DSO_GAS: dict[type[Call], int] = {
     AddEnergyAsset: _CALL_GAS + _ENERGY_GRANT_GAS,
