@@ -36,7 +36,7 @@ class Frame:
     x_range: tuple[float, float]
     y_range: tuple[float, float]
     left: int = 48
-    right: int = 12
+    right: int = 22
     top: int = 14
     bottom: int = 40
 

@@ -95,6 +95,7 @@ class Facts:
 
     Attributes:
         settled: what stands last for a home and timestep, so that a late reading replaces what was assumed.
+        transfers: assets that changed hands, by transaction.
         transactions: hashes of those that told something.
     """
 
@@ -107,6 +108,7 @@ class Facts:
     grants: list[Grant] = field(default_factory=list)
     offers: dict[int, Offer] = field(default_factory=dict)
     trades: list[Trade] = field(default_factory=list)
+    transfers: dict[str, list[Note]] = field(default_factory=dict)
     deposits: list[Note] = field(default_factory=list)
     voids: list[Note] = field(default_factory=list)
     void_grants: int = 0
@@ -270,6 +272,7 @@ class _Reader:
 
     def _transferred(self, note: Note) -> None:
         self.owners[note["asset_id"]] = note["to_address"]
+        self.facts.transfers.setdefault(note["transaction"], []).append(note)
 
 
 def _fields(note: Note, names: Sequence[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Decides: what is drawn and what its alternative text says. `charts` decides how 
 Invariant: every axis carries its quantity and unit; every figure can be read from the table that stands with it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from petra.domain.quantities import JOULES_PER_KWH, MONEY_PER_UNIT
@@ -94,31 +95,32 @@ def waiting(facts: Facts) -> Figure:
     spread = spread_of(times)
     longest = max([original.PAPER.most, *times])
     width_of_bin = max(2, int(facts.run["block_seconds"]), -(-longest // 40))
-    count = int(longest // width_of_bin) + 1
-    bins = [sum(1 for waited in times if waited // width_of_bin == index) for index in range(count)]
+    # Times are multiples of the block time, so each bar stands around its value, not between two of them.
+    counted = Counter((2 * waited + width_of_bin) // (2 * width_of_bin) for waited in times)
+    count = (2 * int(longest) + width_of_bin) // (2 * width_of_bin) + 1
     alt = (
         f"Histogram of {len(times)} trades by the virtual seconds from posted offer to accepted trade: mean"
         f" {words.duration(spread['mean'])}, 90 % within {words.duration(spread['p90'])}, at most"
         f" {words.duration(spread['max'])}. The paper: mean 11.79 s, 90 % within 23 s, at most 38 s."
     )
     rows = [("this run", "community", (spread["min"], spread["median"], spread["mean"], spread["p90"], spread["max"]))]
-    for label, one in (("paper", original.PAPER), ("its log", original.RECOMPUTED)):
+    for label, one in (("paper", original.PAPER), ("log", original.RECOMPUTED)):
         rows.append((label, "reference", (one.least, one.median, one.mean, one.p90, one.most)))
 
     def draw(width: int) -> str:
         frame = Frame(
             width=width,
             height=340 if width > charts.NARROW else 300,
-            x_range=(0, count * width_of_bin),
-            y_range=(0, charts.room_above(max(bins))),
+            x_range=(-0.5 * width_of_bin, (count - 0.5) * width_of_bin),
+            y_range=(0, charts.room_above(max([0, *counted.values()]))),
             left=58,
             top=86,
         )
         parts = [charts.vertical_axis(frame, "trades")]
-        for index, trades in enumerate(bins):
-            begin, end = index * width_of_bin, (index + 1) * width_of_bin
-            told = f"{begin} to below {end} s: {trades} trades"
-            parts.append(charts.bar(frame, (begin + 0.08 * width_of_bin, end), (0, trades), "community", told))
+        for index, trades in sorted(counted.items()):
+            middle, half = index * width_of_bin, 0.38 * width_of_bin
+            told = f"about {middle} s: {trades} trades"
+            parts.append(charts.bar(frame, (middle - half, middle + half), (0, trades), "community", told))
         for value in (original.PAPER.mean, original.PAPER.p90):
             parts.append(charts.line((frame.x(value), 40), (frame.x(value), frame.y(0)), "dashed"))
         for row, (label, style, values) in enumerate(rows):

@@ -54,7 +54,16 @@ class View:
     groups: tuple[tuple[str, int], ...] = ()
     total: tuple[str, ...] = ()
     source: str = ""
-    shown: int = ROWS_SHOWN
+
+    @property
+    def head(self) -> Sequence[tuple[str, ...]]:
+        """The rows that are always shown; a few more than usual rather than hiding a few."""
+        return self.rows if len(self.rows) <= 2 * ROWS_SHOWN else self.rows[:ROWS_SHOWN]
+
+    @property
+    def rest(self) -> Sequence[tuple[str, ...]]:
+        """The rows that open on demand."""
+        return self.rows[len(self.head) :]
 
 
 def cards(facts: Facts, timesteps: Sequence[TimestepEnergy], homes: Sequence[HomeTotals], checks: Checks) -> list[Card]:
@@ -80,7 +89,7 @@ def cards(facts: Facts, timesteps: Sequence[TimestepEnergy], homes: Sequence[Hom
         Card(
             label="Offer to trade, median",
             value=duration(waited["median"]),
-            note=f"mean {duration(waited['mean'])}; the paper 11 s and 11.79 s",
+            note=f"mean {duration(waited['mean'])}; the paper: median 11 s, mean 11.79 s",
         ),
         Card(
             label="Books",
@@ -168,7 +177,6 @@ def homes(totals: Sequence[HomeTotals]) -> View:
         rows=[_home_row(home.home, [home]) for home in totals],
         total=_home_row("all", totals),
         source="homes",
-        shown=20,
     )
 
 
@@ -288,7 +296,6 @@ def books(facts: Facts) -> View:
         texts=2,
         total=("sum", "", "", words.number(sum(balances.values()) / 10**9, 9)),
         source="books",
-        shown=20,
     )
 
 
@@ -312,7 +319,6 @@ def settings(scenario: Mapping[str, Any]) -> View:
         columns=("key", "value"),
         rows=list(_flat("", scenario)),
         texts=2,
-        shown=1_000,
     )
 
 

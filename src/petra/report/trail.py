@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from petra.report.facts import Facts, Trade, Withdrawal
+from petra.report.kinds import Note
 from petra.report.words import cents, energy, euros, kilowatts
 
 SELLER, BUYER, BOTH = "seller", "buyer", "both"
@@ -48,7 +49,7 @@ def _steps(facts: Facts, trade: Trade) -> Iterator[Step]:
     for side, address in ((SELLER, trade.seller_address), (BUYER, trade.buyer_address)):
         if asked := by_address.get(address):
             yield from _granted(facts, side, asked)
-            yield from _returned(facts, side, asked)
+            yield from _returned(facts, trade, side, asked)
             yield from _closed(facts, side, asked)
     yield from _traded(facts, trade)
 
@@ -56,13 +57,11 @@ def _steps(facts: Facts, trade: Trade) -> Iterator[Step]:
 def _granted(facts: Facts, side: str, asked: Withdrawal) -> Iterator[Step]:
     if noted := facts.forecasts.get((asked.home, asked.timestep)):
         low, median, high = (kilowatts(noted[name]) for name in ("low", "median", "high"))
-        yield Step(
-            at=noted["at"],
-            side=side,
-            title="Forecast",
-            text=f"{asked.home} expects {median} net, between {low} and {high}",
-        )
+        between = f", between {low} and {high}" if noted["low"] != noted["high"] else ""
+        text = f"{asked.home} expects {median} net{between}"
+        yield Step(at=noted["at"], side=side, title="Forecast", text=text)
     money = f" and {euros(asked.amount)}" if asked.amount else ""
+    what = f"{kilowatts(abs(asked.power))} of {'production' if asked.power > 0 else 'consumption'}"
     sent = facts.messages.get(asked.request)
     references = [("request", asked.request), ("pseudonym", asked.pseudonym)]
     if sent:
@@ -71,18 +70,19 @@ def _granted(facts: Facts, side: str, asked: Withdrawal) -> Iterator[Step]:
         at=asked.at,
         side=side,
         title="Withdrawal asked",
-        text=f"{kilowatts(asked.power)}{money} to a fresh address",
+        text=f"{what}{money}, to a fresh address",
         references=tuple(references),
     )
-    if asked.answered_at is not None:
-        yield Step(at=asked.answered_at, side=side, title="Granted", text="the DSO agrees and debits the account")
+    if asked.answer == "granted" and asked.answered_at is not None:
+        debit = f" and debits the account with {euros(asked.amount)}" if asked.amount else ""
+        yield Step(at=asked.answered_at, side=side, title="Granted", text=f"the DSO agrees{debit}")
     for grant in facts.grants:
         if grant.address == asked.pseudonym:
             yield Step(
                 at=grant.at,
                 side=side,
                 title="AssetAdded",
-                text=f"asset {grant.asset_id} of {kilowatts(grant.power)} stands on the ledger",
+                text=f"asset {grant.asset_id}, {what}, stands on the ledger",
                 references=(("transaction", grant.transaction),),
             )
 
@@ -97,26 +97,50 @@ def _traded(facts: Facts, trade: Trade) -> Iterator[Step]:
         text=f"offer {offer.offer_id}: {kilowatts(abs(offer.power))} at {cents(offer.price)} ct/kWh",
         references=(("transaction", offer.transaction),),
     )
+    moved = " and ".join(
+        f"asset {note['asset_id']} to {facts.home_of(note['to_address'])}" for note in _transfers(facts, trade)
+    )
     yield Step(
         at=trade.at,
         side=BOTH,
         title="OfferAccepted",
-        text=f"{energy(trade.energy)} for {euros(trade.payment)}, {trade.waited} s after the offer, in one transaction",
+        text=f"{energy(trade.energy)} for {euros(trade.payment)}, {trade.waited} s after the offer; {moved}",
         references=(("transaction", trade.transaction), ("block", str(trade.block))),
     )
 
 
-def _returned(facts: Facts, side: str, asked: Withdrawal) -> Iterator[Step]:
-    for note in facts.deposits:
-        if note["anon_address"] == asked.pseudonym:
-            what = f"asset {note['asset_id']}" if "asset_id" in note else euros(note["amount"])
-            yield Step(
-                at=note["at"],
-                side=side,
-                title="Deposited",
-                text=f"{what} returned to {asked.home}'s account",
-                references=(("transaction", note["transaction"]),),
-            )
+def _returned(facts: Facts, trade: Trade, side: str, asked: Withdrawal) -> Iterator[Step]:
+    """Tell of everything that came back from the pseudonym in one step; prove what this trade had moved there."""
+    own = [note for note in facts.deposits if note["anon_address"] == asked.pseudonym]
+    if not own:
+        return
+    moved = {note["asset_id"] for note in _transfers(facts, trade)}
+    assets = [note for note in own if "asset_id" in note]
+    parts = [f"{len(assets)} assets" if len(assets) > 1 else f"asset {note['asset_id']}" for note in assets[:1]]
+    parts += [euros(note["amount"]) for note in own if "amount" in note]
+    references = [
+        (f"transaction of {'the money' if 'amount' in note else f'asset {note_id}'}", note["transaction"])
+        for note in own
+        for note_id in (note.get("asset_id"),)
+        if "amount" in note or note_id in moved
+    ]
+    yield Step(
+        at=own[0]["at"],
+        side=side,
+        title="Deposited",
+        text=f"{' and '.join(parts)} back to {asked.home}'s account",
+        references=tuple(references),
+    )
+
+
+def _transfers(facts: Facts, trade: Trade) -> list[Note]:
+    """Return what changed hands in the trade."""
+    between = {trade.seller_address, trade.buyer_address}
+    return [
+        note
+        for note in facts.transfers.get(trade.transaction, [])
+        if {note["from_address"], note["to_address"]} == between
+    ]
 
 
 def _closed(facts: Facts, side: str, asked: Withdrawal) -> Iterator[Step]:
@@ -127,10 +151,13 @@ def _closed(facts: Facts, side: str, asked: Withdrawal) -> Iterator[Step]:
             for note in facts.messages.values()
             if note["sender"] == member.get("meter") and note["at"] == measured["at"]
         ]
-        text = f"{energy(measured['produced'])} produced, {energy(measured['consumed'])} consumed"
+        flows = ((measured["produced"], "produced"), (measured["consumed"], "consumed"))
+        text = ", ".join(f"{energy(joules)} {verb}" for joules, verb in flows if joules) or "nothing flowed"
         yield Step(at=measured["at"], side=side, title="Metered", text=text, references=tuple(sent))
     if settled := facts.settled.get(key):
-        lines = ", ".join(f"{kind} {euros(amount, signed=True)}" for kind, (_, amount) in settled["lines"].items())
+        lines = ", ".join(
+            f"{kind.replace('-', ' ')} {euros(amount, signed=True)}" for kind, (_, amount) in settled["lines"].items()
+        )
         text = f"position {energy(settled['position'])}, metered {energy(settled['metered'])}: {lines or 'no rest'}"
         yield Step(at=settled["at"], side=side, title="Settled", text=text)
     for note in facts.messages.values():

@@ -31,7 +31,9 @@ def kwh(joules: int, digits: int = 2) -> str:
 
 def energy(joules: int) -> str:
     """Return an energy with its unit: Wh below one kWh."""
-    if 0 < abs(joules) < JOULES_PER_KWH:
+    if joules == 0:
+        return f"0{THIN}Wh"
+    if abs(joules) < JOULES_PER_KWH:
         return f"{number(joules / JOULES_PER_WH, 0 if abs(joules) >= 10 * JOULES_PER_WH else 1)}{THIN}Wh"
     return f"{number(joules / JOULES_PER_KWH, 2)}{THIN}kWh"
 
