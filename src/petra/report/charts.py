@@ -12,7 +12,6 @@ from html import escape
 from itertools import pairwise
 
 WIDE, NARROW = 760, 360
-MARKS_MAX_WIDE, MARKS_MAX_NARROW = 12, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +43,11 @@ class Frame:
     def narrow(self) -> bool:
         """Whether this is the phone's drawing."""
         return self.width <= NARROW
+
+    @property
+    def marks_most(self) -> int:
+        """How many marks with text fit below the plot."""
+        return 5 if self.narrow else 10
 
     def x(self, value: float) -> float:
         """Return the pixel of a value on the horizontal axis."""
@@ -100,12 +104,10 @@ def vertical_axis(frame: Frame, label: str, write: Callable[[float], str] | None
 
 
 def horizontal_axis(frame: Frame, marks: Sequence[tuple[float, str]], label: str) -> str:
-    """Return the values below the plot, as many as fit, and the axis' quantity and unit."""
-    most = MARKS_MAX_NARROW if frame.narrow else MARKS_MAX_WIDE
-    every = max(1, math.ceil(len(marks) / most))
+    """Return the values below the plot, and the axis' quantity and unit."""
     base = frame.height - frame.bottom
     parts = [line((frame.left, base), (frame.width - frame.right, base), "axis")]
-    for value, text in marks[::every]:
+    for value, text in marks:
         parts.append(line((frame.x(value), base), (frame.x(value), base + 4), "axis"))
         parts.append(words((frame.x(value), base + 17), text, anchor="middle"))
     middle = (frame.left + frame.width - frame.right) / 2

@@ -16,7 +16,9 @@ from petra.report.summary import service_times, spread_of, waiting_times
 from petra.report.words import LocalTime
 
 LOCAL_TIME = "local time"
-THREE_HOURS = 3 * 3_600
+# Seconds between the marks of a time axis: the first of them that leaves room for the text.
+MARK_SECONDS = (4, 20, 60, 300, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400)
+HOMES_MOST = 40
 
 
 def day(facts: Facts, time: LocalTime) -> Figure | None:
@@ -39,7 +41,7 @@ def day(facts: Facts, time: LocalTime) -> Figure | None:
         high = charts.room_above(max([*produced, *consumed]))
         height = 300 if width > charts.NARROW else 250
         frame = Frame(width=width, height=height, x_range=(edges[0], edges[-1]), y_range=(0, high))
-        marks = [(unix, time.clock(unix)) for unix in range(start, edges[-1] + 1, THREE_HOURS)]
+        marks = [(float(unix), text) for unix, text in _clock_marks(frame, start, edges[-1], time)]
         parts = [
             charts.bar(frame, window, (0, high), "window", f"{time.clock(window[0])} to {time.clock(window[1])}"),
             charts.vertical_axis(frame, "power in kW"),
@@ -125,7 +127,7 @@ def waiting(facts: Facts) -> Figure:
             parts.append(charts.line((frame.x(value), 40), (frame.x(value), frame.y(0)), "dashed"))
         for row, (label, style, values) in enumerate(rows):
             parts += _spread_row(frame, 16 + 22 * row, label, style, values)
-        marks = [(value, f"{value:g}") for value in charts.round_steps(*frame.x_range, most=10)]
+        marks = [(value, f"{value:g}") for value in charts.round_steps(*frame.x_range, most=frame.marks_most)]
         parts.append(charts.horizontal_axis(frame, marks, "virtual seconds from posted offer to accepted trade"))
         return charts.drawing(frame, alt, parts)
 
@@ -177,8 +179,9 @@ def service(facts: Facts, time: LocalTime) -> Figure:
 
 
 def homes(totals: Sequence[HomeTotals]) -> Figure:
-    """Return each home's cost with the community and with the utility alone."""
-    costs = [(home.home, _eur(-home.result), _eur(-home.utility_only)) for home in totals]
+    """Return the cost of the homes that gain or lose most, with the community and with the utility alone."""
+    most = {home.home for home in sorted(totals, key=lambda home: -abs(home.savings))[:HOMES_MOST]}
+    costs = [(home.home, _eur(-home.result), _eur(-home.utility_only)) for home in totals if home.home in most]
     values = [0.0, *(value for _, *pair in costs for value in pair)]
     margin = max(max(values) - min(values), 0.01) * 0.05
     low, high = min(values) - margin, max(values) + margin
@@ -276,9 +279,19 @@ def _timestep_frame(width: int, timesteps: Sequence[TimestepEnergy], y_range: tu
 
 
 def _timestep_axis(frame: Frame, facts: Facts, time: LocalTime) -> str:
-    edges = [*facts.timesteps, facts.timesteps.stop]
-    marks = [(float(edge), time.clock(facts.begin(edge))) for edge in edges]
+    begin, end = facts.begin(facts.timesteps.start), facts.begin(facts.timesteps.stop)
+    marks = [
+        ((unix - facts.run["genesis"]) / facts.seconds, text) for unix, text in _clock_marks(frame, begin, end, time)
+    ]
     return charts.horizontal_axis(frame, marks, LOCAL_TIME)
+
+
+def _clock_marks(frame: Frame, begin: int, end: int, time: LocalTime) -> list[tuple[int, str]]:
+    """Return round local times from begin to end, as many as fit."""
+    every = next((s for s in MARK_SECONDS if (end - begin) / s <= frame.marks_most), MARK_SECONDS[-1])
+    first = begin + -time.seconds_of_day(begin) % every
+    write = time.to_the_second if every < 60 else time.clock
+    return [(unix, write(unix)) for unix in range(first, end + 1, every)]
 
 
 def _spread_row(

@@ -279,7 +279,9 @@ def books(facts: Facts) -> View:
     balances = facts.books["balances"] if facts.books else {}
     names = {note["account"]: home for home, note in facts.members.items()}
     opening = {note["account"]: note["opening_balance"] for note in facts.members.values()}
-    ordered = sorted(balances.items(), key=lambda item: (item[0] not in names, names.get(item[0], item[0])))
+    # The few accounts that are no home's come first, so that no number of homes hides them.
+    order = {account: place for place, account in enumerate((*sorted(balances.keys() - names), *names))}
+    ordered = sorted(balances.items(), key=lambda item: order[item[0]])
     rows = [
         (
             names.get(account, HOLDERS.get(account, account)),

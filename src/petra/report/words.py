@@ -11,6 +11,7 @@ from petra.domain.quantities import JOULES_PER_KWH, JOULES_PER_WH, MONEY_PER_UNI
 
 THIN = "\N{NARROW NO-BREAK SPACE}"
 NOTHING = "\N{EN DASH}"
+NEARLY_NOTHING = f"\N{ALMOST EQUAL TO}{THIN}0"  # something, but less than its last digit shows
 MINUS = "\N{MINUS SIGN}"
 SMALL_EUR = MONEY_PER_UNIT  # below one euro, tenths of a cent are shown
 NANO_PER_CT = 10**7
@@ -26,7 +27,13 @@ def number(value: float, digits: int = 0) -> str:
 
 def kwh(joules: int, digits: int = 2) -> str:
     """Return an energy in kWh without its unit; exactly nothing is a dash."""
-    return number(joules / JOULES_PER_KWH, digits) if joules else NOTHING
+    return _written(joules / JOULES_PER_KWH, digits)
+
+
+def _written(value: float, digits: int) -> str:
+    if value == 0:
+        return NOTHING
+    return number(value, digits) if abs(value) * 10**digits >= 0.5 else NEARLY_NOTHING
 
 
 def energy(joules: int) -> str:
@@ -47,7 +54,7 @@ def kilowatts(watts: float) -> str:
 
 def eur(nano: int) -> str:
     """Return an amount in EUR without its unit: whole cents, tenths of a cent below one EUR; nothing is a dash."""
-    return number(nano / MONEY_PER_UNIT, 3 if abs(nano) < SMALL_EUR else 2) if nano else NOTHING
+    return _written(nano / MONEY_PER_UNIT, 3 if abs(nano) < SMALL_EUR else 2)
 
 
 def euros(nano: int, *, signed: bool = False) -> str:
@@ -98,6 +105,11 @@ class LocalTime:
     def date(self, unix: int) -> str:
         """Return day, month and year."""
         return self._at(unix).strftime("%d.%m.%Y")
+
+    def seconds_of_day(self, unix: int) -> int:
+        """Return the seconds since local midnight as the clock shows them."""
+        local = self._at(unix)
+        return local.hour * 3_600 + local.minute * 60 + local.second
 
     def iso(self, unix: int) -> str:
         """Return date, time and UTC offset for a machine."""
