@@ -106,7 +106,7 @@ class Generator:
 
     def _home(self) -> tuple[Address, Call]:
         """Grant energy and money to some fresh addresses at once; now and then to none, to known ones, to too many."""
-        count = self._random.choices((1, 2, 3, 0, 101), (60, 20, 20, 1, 0.3))[0]
+        count = self._random.choices((1, 2, 3, 0, 100, 101), (60, 20, 20, 1, 0.3, 0.3))[0]
         homes = [self._fresh() if self._happens(0.97) else self._someone() for _ in range(count)]
         return self._issuer(), calls.AddAssets(
             energy=tuple(self._energy_grant(home) for home in homes),
