@@ -18,7 +18,7 @@ def is_final(state: DsoState, timestep: int, now: int) -> bool:
 
 def reading_problem(state: DsoState, member: Member, reading: MeterReading, now: int) -> str | None:
     """Return why a reading is not taken, None if it is."""
-    known, timestep = state.readings[member.meter], reading.timestep
+    known, timestep = state.told_by(member), reading.timestep
     if not state.first_timestep - 1 <= timestep <= min(state.last_timestep, state.terms.timeline.current(now)):
         return "it is about no timestep of this run that has begun"
     if timestep in known:
@@ -35,10 +35,9 @@ def reading_problem(state: DsoState, member: Member, reading: MeterReading, now:
 
 def keep_reading(state: DsoState, member: Member, reading: MeterReading, proof: str) -> range:
     """Keep a reading without a problem and the hash that proves it; return the timesteps of which it tells."""
-    known = state.readings[member.meter]
-    if reading.timestep in known:
+    if reading.timestep in state.told_by(member):
         return range(0)
-    known[reading.timestep] = (reading, proof)
+    state.readings[member.meter][reading.timestep] = (reading, proof)
     before, after = _neighbours(state, member, reading.timestep)
     return range(_first_of_gap(state, before), (reading.timestep if after is None else after) + 1)
 
@@ -49,7 +48,7 @@ def metered(state: DsoState, member: Member, timestep: int) -> tuple[int, int] |
     What flowed between two readings that are not neighbours is spread evenly over the timesteps between them, with
     production no higher than the plant can make.
     """
-    known = state.readings[member.meter]
+    known = state.told_by(member)
     before, after = _neighbours(state, member, timestep)
     until = timestep if timestep in known else after
     if until is None:
@@ -65,7 +64,7 @@ def metered(state: DsoState, member: Member, timestep: int) -> tuple[int, int] |
 
 def proofs(state: DsoState, member: Member, timestep: int) -> tuple[str, ...]:
     """Return the envelope hashes of the two readings that tell what flowed in a timestep."""
-    known = state.readings[member.meter]
+    known = state.told_by(member)
     before, after = _neighbours(state, member, timestep)
     until = timestep if timestep in known else after
     return tuple(known[one][1] for one in (before, until) if one is not None)
@@ -74,7 +73,7 @@ def proofs(state: DsoState, member: Member, timestep: int) -> tuple[str, ...]:
 def chain_breaks(state: DsoState, member: Member) -> list[int]:
     """Return the timesteps whose reading does not name the one known before it: something is missing or was changed."""
     breaks, link = [], FIRST_LINK
-    for timestep, (reading, _) in sorted(state.readings[member.meter].items()):
+    for timestep, (reading, _) in sorted(state.told_by(member).items()):
         if reading.previous != link:
             breaks.append(timestep)
         link = link_of(reading)
@@ -83,7 +82,7 @@ def chain_breaks(state: DsoState, member: Member) -> list[int]:
 
 def _neighbours(state: DsoState, member: Member, timestep: int) -> tuple[int | None, int | None]:
     """Return the nearest timesteps before and after that have a reading."""
-    known = state.readings[member.meter]
+    known = state.told_by(member)
     before = max((one for one in known if one < timestep), default=None)
     return before, min((one for one in known if one > timestep), default=None)
 

@@ -115,7 +115,7 @@ def held(state: DsoState, member: Member) -> int:
     """
     return sum(
         _collateral_of(state, timestep, granted)
-        for timestep, granted in state.granted[member.address].items()
+        for timestep, granted in state.granted.get(member.address, {}).items()
         if timestep >= state.next_to_settle
     )
 

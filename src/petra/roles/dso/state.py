@@ -6,6 +6,7 @@ transaction is void; the books sum to zero.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from petra.domain.messages import Envelope, MeterReading, PriceSchedule, RequestedAsset
@@ -146,11 +147,15 @@ class DsoState:
 
     def of(self, account: Address, timestep: int) -> Granted:
         """Return what an account was granted for a timestep; nothing is a value."""
-        return self.granted[account].get(timestep) or Granted()
+        return self.granted.get(account, {}).get(timestep) or Granted()
 
     def change(self, account: Address, timestep: int) -> Granted:
         """Return the same, to be changed."""
         return self.granted[account].setdefault(timestep, Granted())
+
+    def told_by(self, member: Member) -> Mapping[int, tuple[MeterReading, str]]:
+        """Return a member's readings with the hashes that prove them, by timestep."""
+        return self.readings.get(member.meter, {})
 
     def meter_owner(self, meter: Address) -> Member | None:
         """Return the member whose meter this is."""
