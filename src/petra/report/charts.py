@@ -76,10 +76,11 @@ def drawing(frame: Frame, alt: str, parts: Iterable[str]) -> str:
 
 
 def round_steps(low: float, high: float, most: int = 5) -> list[float]:
-    """Return round values from low to high, at most about `most` of them, a step of 1, 2 or 5 times a power of ten."""
+    """Return round values from low to high, about `most` of them, a step of 1, 2 or 5 times a power of ten."""
+    assert low < high, (low, high)
     raw = (high - low) / most
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.8)
     first = math.ceil(low / step - 1e-9)
     return [round(step * index, 10) for index in range(first, math.floor(high / step + 1e-9) + 1)]
 

@@ -231,9 +231,8 @@ def exchange(facts: Facts, timesteps: Sequence[TimestepEnergy], time: LocalTime)
     )
 
     def draw(width: int) -> str:
-        high = charts.room_above(max([0.0, *flows]))
-        low = -charts.room_above(-min(flows)) if min([0.0, *flows]) < 0 else 0.0
-        high = high if max([0.0, *flows]) > 0 else -low * 0.1
+        low = 1.06 * min([0.0, *flows])
+        high = 1.06 * max([0.0, *flows]) or -0.1 * low or 1.0
         frame = _timestep_frame(width, timesteps, (low, high))
         edges = [*facts.timesteps, facts.timesteps.stop]
         parts = [

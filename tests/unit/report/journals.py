@@ -193,7 +193,7 @@ def _closing() -> list[Line]:
     at = begin(12)
     message = {"message": "b1", "message_kind": "bill", "hash": "e1", "bytes": 100}
     ends = {"sender": "0x" + 40 * "d", "recipient": ACCOUNTS["sun"]}
-    balances = {ACCOUNTS["sun"]: 20_352_500_000, ACCOUNTS["den"]: 19_357_500_000, "rest": -39_710_000_000}
+    balances = {ACCOUNTS["sun"]: 20_352_500_000, ACCOUNTS["den"]: 19_360_000_000, "rest": -39_712_500_000}
     retail = {"retail": (500, -150_000_000), "grid-fee": (1_500, -105_000_000)}
     return [
         _measured("sun", 4, 1_000, 0),
