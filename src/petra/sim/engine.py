@@ -76,6 +76,7 @@ class Engine:
 
     Attributes:
         block_seconds, block_origin: blocks stand at origin + n * block_seconds.
+        arrivals: draws the order in which the homes hear of a block.
         on_progress: called with the virtual time after each event.
     """
 
@@ -84,6 +85,7 @@ class Engine:
     checkpoint: Checkpoint
     block_seconds: int
     block_origin: int
+    arrivals: Random
     on_progress: Callable[[int], None]
     actors: list[Actor] = field(default_factory=list)
     transactions: int = 0
@@ -216,9 +218,17 @@ class Engine:
         for outcome in outcomes:
             if not outcome.done:
                 self._note_void(outcome)
-        for actor in self.actors:
+        for actor in self._by_arrival():
             own = tuple(outcome for outcome in outcomes if self._owners[outcome.intent_id] is actor)
             self.give(actor, LedgerAdvanced(records=tuple(records), outcomes=own, view=self.view))
+
+    def _by_arrival(self) -> list[Actor]:
+        """Return the actors in the order in which news reaches them: the DSO first, the homes in a new order each time.
+
+        In a fixed order the same homes would win every race for an offer (R33).
+        """
+        dso, *homes = self.actors
+        return [dso, *self.arrivals.sample(homes, len(homes))]
 
     def _note_record(self, record: LedgerRecord) -> None:
         for event in record.events:

@@ -100,6 +100,7 @@ def simulate(
             checkpoint=Checkpoint(block_number=block.number, block_hash=block.hash),
             block_seconds=world.scenario.chain.block_seconds,
             block_origin=world.starts,
+            arrivals=Random(f"{seed}:arrivals"),
             on_progress=on_progress,
             now=world.starts,
         )
