@@ -20,6 +20,7 @@ class Coverage:
         steps: by verb and outcome ("done" or the refusal's word).
         shapes: by side ("offered", "provided") and shape.
         pieces: trades by their number of remainders.
+        largest_batch: the most grants that one transaction made.
     """
 
     def __init__(self) -> None:
@@ -27,12 +28,17 @@ class Coverage:
         self.steps: Counter[tuple[str, str]] = Counter()
         self.shapes: Counter[tuple[str, str]] = Counter()
         self.pieces: Counter[int] = Counter()
+        self.largest_batch = 0
 
     def observe(self, step: Step, result: Result, before: Mapping[int, Asset], first_tradeable: int) -> None:
         """Count a step; `before` are the assets that it names, as they were."""
         outcome = result.reason.value if isinstance(result, Refusal) else "done"
         self.steps[type(step.call).__name__, outcome] += 1
-        if isinstance(result, Refusal) or not isinstance(result[0], events.OfferAccepted | events.MarketSettled):
+        if isinstance(result, Refusal):
+            return
+        if isinstance(step.call, calls.AddAssets):
+            self.largest_batch = max(self.largest_batch, len(result))
+        if not isinstance(result[0], events.OfferAccepted | events.MarketSettled):
             return
         header = result[0]
         sign = -1 if isinstance(header, events.MarketSettled) else 1

@@ -11,7 +11,7 @@ from random import Random
 from petra.domain import calls
 from petra.domain.calls import Call
 from petra.domain.quantities import INT64_MAX, UINT64_MAX
-from petra.domain.terms import MARKET_LOCK, NO_ADDRESS, Address, Terms
+from petra.domain.terms import MARKET_LOCK, MAX_GRANTS, NO_ADDRESS, Address, Terms
 from petra.ledger.state import NOT_ON_OFFER, Asset, LedgerState
 from petra.wire.secp256k1 import checksum_address
 
@@ -31,6 +31,7 @@ MODES: dict[str, Terms] = {
 
 _WEIGHTS = {
     "home": 14,
+    "full batch": 0.1,
     "energy": 3,
     "money": 2,
     "post": 22,
@@ -70,6 +71,7 @@ class Generator:
         self._verbs, self._weights = list(weights), list(weights.values())
         self._makers: dict[str, Callable[[], tuple[Address, Call]]] = {
             "home": self._home,
+            "full batch": self._full_batch,
             "energy": self._energy,
             "money": self._money,
             "post": self._post,
@@ -105,13 +107,27 @@ class Generator:
     # Issue
 
     def _home(self) -> tuple[Address, Call]:
-        """Grant energy and money to some fresh addresses at once; now and then to none, to known ones, to too many."""
-        count = self._random.choices((1, 2, 3, 0, 100, 101), (60, 20, 20, 1, 0.3, 0.3))[0]
-        homes = [self._fresh() if self._happens(0.97) else self._someone() for _ in range(count)]
+        """Grant energy and money to some fresh addresses at once; now and then to none, to known ones, to one twice."""
+        homes = [
+            self._fresh() if self._happens(0.97) else self._someone()
+            for _ in range(self._random.choices((1, 2, 3, 0), (60, 20, 20, 1))[0])
+        ]
+        if self._happens(0.04):
+            homes += self._random.choice(([DSO, DSO], homes[:1]))
         return self._issuer(), calls.AddAssets(
             energy=tuple(self._energy_grant(home) for home in homes),
             money=tuple(calls.FinancialGrant(anon_address=home, amount=self._amount()) for home in homes),
         )
+
+    def _full_batch(self) -> tuple[Address, Call]:
+        """Grant as much as a batch holds, or one more."""
+        homes = [self._fresh() for _ in range(MAX_GRANTS // 2)]
+        start = self._first_tradeable
+        grants = [calls.EnergyGrant(anon_address=home, power=-9, start=start, end=start) for home in homes]
+        money = [calls.FinancialGrant(anon_address=home, amount=10**6) for home in homes]
+        if self._happens(0.3):
+            money.append(calls.FinancialGrant(anon_address=self._fresh(), amount=1))
+        return DSO, calls.AddAssets(energy=tuple(grants), money=tuple(money))
 
     def _energy(self) -> tuple[Address, Call]:
         grant = self._energy_grant(self._fresh() if self._happens(0.8) else self._someone())

@@ -12,7 +12,7 @@ import pytest
 
 from petra.domain import calls
 from petra.domain.refusals import LedgerReason, Refusal
-from petra.domain.terms import NO_ADDRESS, Terms
+from petra.domain.terms import MAX_GRANTS, NO_ADDRESS, Terms
 from petra.ledger.invariants import History, check_all
 from petra.ledger.state import LedgerState
 from petra.ledger.transition import Result, apply
@@ -112,6 +112,7 @@ def test_play_is_worth_comparing() -> None:
     assert {4, 3, 2, 1, 0} <= {count for play in plays for count in play.coverage.pieces}
     outcomes = {outcome for play in plays for _, outcome in play.coverage.steps}
     assert outcomes == {reason.value for reason in LedgerReason} - {"InvalidTerms"} | {"done"}
+    assert max(play.coverage.largest_batch for play in plays) == MAX_GRANTS
     verbs = {verb for play in plays for verb, outcome in play.coverage.steps if outcome == "done"}
     assert verbs == {kind.__name__ for kind in calls.Call.__args__}
 
