@@ -31,7 +31,7 @@ MODES: dict[str, Terms] = {
 
 _WEIGHTS = {
     "home": 14,
-    "full batch": 0.1,
+    "full batch": 0.2,
     "energy": 3,
     "money": 2,
     "post": 22,
@@ -120,13 +120,16 @@ class Generator:
         )
 
     def _full_batch(self) -> tuple[Address, Call]:
-        """Grant as much as a batch holds, or one more."""
+        """Grant as much as a batch holds, or one more; or money that is too much with the last entry only."""
         homes = [self._fresh() for _ in range(MAX_GRANTS // 2)]
         start = self._first_tradeable
         grants = [calls.EnergyGrant(anon_address=home, power=-9, start=start, end=start) for home in homes]
         money = [calls.FinancialGrant(anon_address=home, amount=10**6) for home in homes]
         if self._happens(0.3):
             money.append(calls.FinancialGrant(anon_address=self._fresh(), amount=1))
+        elif self._happens(0.4):
+            room = UINT64_MAX - self._state.money_on_ledger
+            grants, money = [], [replace(money[0], amount=room), money[1]]
         return DSO, calls.AddAssets(energy=tuple(grants), money=tuple(money))
 
     def _energy(self) -> tuple[Address, Call]:
