@@ -6,8 +6,10 @@ npm would otherwise never install it, and say nothing.
 """
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -51,12 +53,14 @@ def main() -> None:
     """Write every lock file."""
     for lock, sources in PYTHON_LOCKS.items():
         subprocess.run([*UV_COMPILE, *sources, "--output-file", lock], cwd=CHECKOUT, check=True)
-    npm_lock = CHECKOUT / "package-lock.json"
-    npm_lock.unlink(missing_ok=True)
-    subprocess.run(["npm", "install", "--package-lock-only"], cwd=CHECKOUT, check=True)
-    content = json.loads(npm_lock.read_text(encoding="utf-8"))
+    # In an empty folder: beside installed packages npm copies what it finds there, without the hashes.
+    with TemporaryDirectory() as folder:
+        for name in ("package.json", ".npmrc"):
+            shutil.copy(CHECKOUT / name, folder)
+        subprocess.run(["npm", "install", "--package-lock-only"], cwd=folder, check=True)
+        content = json.loads((Path(folder) / "package-lock.json").read_text(encoding="utf-8"))
     content["packages"] = complete(content["packages"])
-    npm_lock.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    (CHECKOUT / "package-lock.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -215,7 +215,7 @@ def _commit() -> str:
 
 
 def _versions() -> dict[str, str]:
-    names = ("petra-tes", "coincurve", "pycapnp", "pydantic", "numpy")
+    names = ("petra-tes", "coincurve", "pycapnp", "pydantic", "sqlalchemy")
     return {"python": platform.python_version(), "system": platform.system()} | {
         name: metadata.version(name) for name in names
     }
