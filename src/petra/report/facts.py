@@ -112,6 +112,8 @@ class Facts:
     deposits: list[Note] = field(default_factory=list)
     voids: list[Note] = field(default_factory=list)
     void_grants: int = 0
+    readings_refused: list[Note] = field(default_factory=list)
+    readings_missing: list[Note] = field(default_factory=list)
     measured: dict[tuple[str, int], Note] = field(default_factory=dict)
     settled: dict[tuple[str, int], Note] = field(default_factory=dict)
     messages: dict[str, Note] = field(default_factory=dict)
@@ -170,6 +172,10 @@ class _Reader:
                 facts.voids.append(note)
             case "void-grant":
                 facts.void_grants += 1
+            case "reading-refused":
+                facts.readings_refused.append(note)
+            case "readings-missing":
+                facts.readings_missing.append(note)
             case "books":
                 facts.books = note
             case "message":

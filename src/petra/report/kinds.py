@@ -1,4 +1,4 @@
-"""The journal's kinds of line and the fields that the report reads of them (docs/reference/journal.md).
+"""The journal's kinds of line and their fields (docs/reference/journal.md says what each means).
 
 Decides: what a journal line must have to be understood. Knows no file and no meaning.
 Invariant: further fields and further kinds are allowed, so that a newer journal can still be read where it only adds.
@@ -28,7 +28,9 @@ KINDS: dict[str, dict[str, str]] = {
         "block_seconds": WHOLE,
         "chain_id": WHOLE,
         "contract": TEXT,
+        "dso": TEXT,
         "privacy_profile": TEXT,
+        "deposit_window_seconds": WHOLE,
     },
     "prices": {
         "from_timestep": WHOLE,
@@ -88,6 +90,8 @@ KINDS: dict[str, dict[str, str]] = {
         "provisional": TRUTH,
         "lines": MAP,
     },
+    "reading-refused": {"home": TEXT, "timestep": WHOLE, "problem": TEXT},
+    "readings-missing": {"home": TEXT, "before": LIST},
     "books": {"balances": MAP, "problems": LIST},
 }
 
@@ -124,6 +128,7 @@ LEDGER_EVENTS: dict[str, dict[str, str]] = {
     "EscrowReleased": {"offer_id": WHOLE, "amount": WHOLE},
     "AssetDeposited": {"anon_address": TEXT, "asset_id": WHOLE},
     "FinancialDeposited": {"anon_address": TEXT, "amount": WHOLE},
+    "ScheduleRecorded": {"from_timestep": WHOLE, "digest": TEXT},
 }
 
 

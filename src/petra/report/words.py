@@ -47,7 +47,7 @@ def energy(joules: int) -> str:
 
 def kilowatts(watts: float) -> str:
     """Return a power with its unit: W below one kW."""
-    if 0 < abs(watts) < 1_000:
+    if abs(watts) < 1_000:
         return f"{number(watts)}{THIN}W"
     return f"{number(watts / 1_000, 2)}{THIN}kW"
 

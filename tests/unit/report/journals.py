@@ -57,7 +57,9 @@ def _opening() -> list[Line]:
         "block_seconds": 5,
         "chain_id": 31_337,
         "contract": "0x" + 40 * "c",
+        "dso": "0x" + 40 * "d",
         "privacy_profile": "literal",
+        "deposit_window_seconds": 900,
     }
     prices = {
         "from_timestep": 4,
