@@ -50,7 +50,6 @@ def render(
         bill=run.bills.get(bill_home) if bill_home else None,
         peaks=peak_watts(timesteps, facts.seconds),
         original=original,
-        saved_share=original.TRADED_SHARE_OF_DEMAND,
     )
 
 
@@ -109,6 +108,7 @@ def _environment(time: LocalTime) -> Environment:
         "percent": words.percent,
         "number": words.number,
         "shortened": words.shortened,
+        "commit": words.commit,
         "clock": time.clock,
         "to_the_second": time.to_the_second,
         "date": time.date,

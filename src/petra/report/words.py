@@ -87,6 +87,12 @@ def shortened(identifier: str, keep: int = 6) -> str:
     return f"{identifier[: keep + 2]}\N{HORIZONTAL ELLIPSIS}{identifier[-keep:]}"
 
 
+def commit(text: str) -> str:
+    """Return a commit's first digits, with its mark where files were changed since; a version as it stands."""
+    digits, mark, changes = text.partition("+")
+    return f"{digits[:12] if len(digits) == 40 else digits}{mark}{changes}"
+
+
 class LocalTime:
     """Unix seconds as the run's local time."""
 

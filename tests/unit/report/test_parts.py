@@ -105,6 +105,8 @@ def test_trail_takes_the_largest_trade() -> None:
         (words.number(-0.001, 2), "0.00"),
         (words.number(1_234_567), "1\N{NARROW NO-BREAK SPACE}234\N{NARROW NO-BREAK SPACE}567"),
         (words.duration(7.25), "7.2\N{NARROW NO-BREAK SPACE}s"),
+        (words.commit(40 * "c" + "+changes"), 12 * "c" + "+changes"),
+        (words.commit("version 0.1.0.dev0"), "version 0.1.0.dev0"),
         (words.shortened("0x" + 40 * "a"), "0xaaaaaa\N{HORIZONTAL ELLIPSIS}aaaaaa"),
     ],
 )
