@@ -18,6 +18,10 @@ FORMAT = 1  # of the run directory; a run.json that names none was written befor
 PROBLEMS_MAX = 20
 PARTIAL = ".partial"
 AGAIN = "run `petra simulate` again"
+BILL_FIELDS = {
+    *("home", "first_timestep", "last_timestep", "opening", "withdrawn", "deposited", "on_ledger", "closing"),
+    *("community", "settlement", "utility_only", "savings", "by_kind", "trades", "timesteps"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,7 @@ def read_run(directory: Path) -> RunRecord:
     problems += _journal_problems(directory / "journal.jsonl", journal)
     ledger = _lines(directory / "ledger.jsonl", problems)
     problems += _ledger_problems(directory / "ledger.jsonl", ledger)
-    bills = {path.stem: _document(path, problems) for path in sorted((directory / "bills").glob("*.json"))}
+    bills = {path.stem: _bill(path, problems) for path in sorted((directory / "bills").glob("*.json"))}
     if problems:
         raise InputError(_shortened(problems))
     return RunRecord(
@@ -94,6 +98,13 @@ def _document(path: Path, problems: list[str]) -> dict[str, Any]:
     return document
 
 
+def _bill(path: Path, problems: list[str]) -> dict[str, Any]:
+    bill = _document(path, problems)
+    if bill and (missing := sorted(BILL_FIELDS - bill.keys())):
+        problems.append(f"{path}:1: no bill: {', '.join(missing)} missing; {AGAIN}")
+    return bill
+
+
 def _lines(path: Path, problems: list[str]) -> list[tuple[int, Any]]:
     """Return (line number, value) of every line that is JSON."""
     found = []
@@ -125,6 +136,8 @@ def _ledger_problems(path: Path, lines: list[tuple[int, Any]]) -> Iterator[str]:
         ]
         if wrong:
             yield f"{path}:{number}: no block: {', '.join(wrong)} missing or of the wrong type; {AGAIN}"
+        elif not all(isinstance(one, dict) and {"succeeded", "gas_used"} <= one.keys() for one in block["transactions"]):
+            yield f"{path}:{number}: a transaction without `succeeded` and `gas_used`; {AGAIN}"
 
 
 def _shortened(problems: list[str]) -> list[str]:

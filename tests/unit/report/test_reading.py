@@ -53,6 +53,18 @@ def test_every_broken_line_is_told_with_its_number(tmp_path: Path) -> None:
     assert all("run `petra simulate` again" in problem for problem in found)
 
 
+def test_bill_and_transaction_without_their_fields_are_told(tmp_path: Path) -> None:
+    """What the page would show must be there."""
+    directory = write_run(tmp_path / "day")
+    blocks = small_ledger()
+    del blocks[0]["transactions"][0]["gas_used"]
+    (directory / "ledger.jsonl").write_text("".join(json.dumps(block) + "\n" for block in blocks))
+    (directory / "bills" / "sun.json").write_text('{"home": "sun"}')
+    found = problems(directory)
+    assert "ledger.jsonl:1: a transaction without `succeeded` and `gas_used`" in found[0]
+    assert "sun.json:1: no bill: by_kind, closing, community" in found[1]
+
+
 def test_missing_and_mistyped_fields_are_told(tmp_path: Path) -> None:
     """A line without a field that the report needs is refused before anything is counted."""
     journal = small_journal()
