@@ -127,6 +127,7 @@ def _journal_problems(path: Path, lines: list[tuple[int, Any]]) -> Iterator[str]
 
 
 def _ledger_problems(path: Path, lines: list[tuple[int, Any]]) -> Iterator[str]:
+    needed = {"succeeded", "gas_used"}
     wanted = {"number": int, "hash": str, "timestamp": int, "transactions": list, "logs": list}
     for number, block in lines:
         wrong = [
@@ -136,7 +137,7 @@ def _ledger_problems(path: Path, lines: list[tuple[int, Any]]) -> Iterator[str]:
         ]
         if wrong:
             yield f"{path}:{number}: no block: {', '.join(wrong)} missing or of the wrong type; {AGAIN}"
-        elif not all(isinstance(one, dict) and {"succeeded", "gas_used"} <= one.keys() for one in block["transactions"]):
+        elif not all(isinstance(one, dict) and needed <= one.keys() for one in block["transactions"]):
             yield f"{path}:{number}: a transaction without `succeeded` and `gas_used`; {AGAIN}"
 
 
