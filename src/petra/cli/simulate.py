@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from petra.sim.world import World
 
 
+RUN_FORMAT = 1  # of the run directory; raise it when an older report could misread a newer one
+
+
 class Ledger(StrEnum):
     """The chains that a simulation can run on."""
 
@@ -188,6 +191,7 @@ def _progress(world: "World") -> Iterator[Callable[[int], None]]:
 
 def _write_about(directory: Path, scenario: "Scenario", seed: int, ledger: str, summary: dict[str, Any]) -> None:
     about = {
+        "format": RUN_FORMAT,
         "scenario": scenario.model_dump(mode="json"),
         "seed": seed,
         "ledger": str(ledger),

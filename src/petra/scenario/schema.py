@@ -219,7 +219,7 @@ class Dso(Section):
     deposit_window_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
     dispute_window_seconds: Seconds = 3_600
     tolerance_percent: Annotated[int, Field(ge=0, le=100)] = 5
-    offline: tuple[tuple[datetime, datetime], ...] = Field(default=(), strict=False)
+    offline: tuple[Annotated[tuple[datetime, datetime], Field(strict=False)], ...] = Field(default=(), strict=False)
 
 
 class Grid(Section):

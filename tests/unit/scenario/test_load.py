@@ -97,6 +97,12 @@ def test_money_is_exact() -> None:
     assert (schedule.feed_in, schedule.local, schedule.from_timestep) == (82_000_000, 191_000_000, 1)
 
 
+def test_hours_in_which_the_dso_is_away_are_pairs_of_times() -> None:
+    """`offline` takes any number of pairs."""
+    pairs = "[[2016-05-26T15:00:00, 2016-05-26T15:10:00], [2016-05-26T16:00:00, 2016-05-26T16:10:00]]"
+    assert len(parse_scenario(GOOD + f"[dso]\noffline = {pairs}\n", "small.toml").dso.offline) == 2
+
+
 def test_shipped_scenarios_are_valid() -> None:
     """Every scenario that comes with PETra can be loaded by its name."""
     assert shipped_names() == ["case-study", "feeder-day"]
