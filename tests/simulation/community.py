@@ -9,11 +9,11 @@ from random import Random
 
 from petra.chain.memory import MemoryChain
 from petra.data import HomeProfile, ProfileSet
+from petra.play.world import HomeSetup, World
 from petra.ports import VirtualChain
 from petra.scenario.load import parse_scenario
 from petra.scenario.schema import HomeOverride, Scenario
 from petra.sim.run import RunResult, simulate
-from petra.sim.world import HomeSetup, World
 
 START = 1_800_000_000
 FIRST_INDEX = 4  # steps of the past, from which homes forecast

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from petra.ledger.invariants import check_all
-from petra.sim.world import World
+from petra.play.world import World
 from tests.simulation.community import draw_world, play
 from tests.simulation.evidence import Evidence, read_evidence, replay
 

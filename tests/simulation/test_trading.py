@@ -10,10 +10,10 @@ import pytest
 from petra.chain.anvil import AnvilChain
 from petra.chain.memory import MemoryChain
 from petra.domain.quantities import energy_of
+from petra.play.world import World
 from petra.ports import VirtualChain
 from petra.scenario.load import parse_scenario
 from petra.scenario.schema import Scenario
-from petra.sim.world import World
 from tests.simulation.community import EUR, FIRST_INDEX, SCENARIO, make_home, make_world, play
 from tests.simulation.evidence import Evidence, read_evidence
 

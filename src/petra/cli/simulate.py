@@ -24,9 +24,9 @@ from petra.errors import InputError
 from petra.tools import find_checkout
 
 if TYPE_CHECKING:
+    from petra.play.world import World
     from petra.ports import VirtualChain
     from petra.scenario import Scenario
-    from petra.sim.world import World
 
 
 RUN_FORMAT = 1  # of the run directory; raise it when an older report could misread a newer one
@@ -69,8 +69,8 @@ def simulate(
     """
     with guarded():
         begun = time.monotonic()
+        from petra.play.world import build_world
         from petra.scenario import load_scenario
-        from petra.sim.world import build_world
 
         declared = _override(load_scenario(scenario), block_seconds)
         base = Path(scenario).parent if scenario.endswith(".toml") else Path.cwd()

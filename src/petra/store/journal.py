@@ -1,7 +1,7 @@
-"""A run's journal as JSON lines: what happened, in order (DESIGN 12).
+"""A run's records as JSON lines: the private journal and the public ledger (DESIGN 12).
 
 Decides: how an event becomes a line. Knows no kind of event.
-Invariant: keys are sorted and nothing comes from the wall clock, so equal runs give equal bytes.
+Invariant: the journal's keys are sorted and nothing comes from the wall clock, so equal runs give equal bytes.
 """
 
 import json
@@ -13,8 +13,8 @@ from typing import Self
 from petra.errors import StoreError
 
 
-class JsonlJournal:
-    """Appends one JSON object a line to a file; `at` and `kind` come first."""
+class JsonLines:
+    """Writes one JSON object a line to a new file."""
 
     def __init__(self, path: Path) -> None:
         """Open a new file; StoreError where the disk refuses."""
@@ -23,20 +23,22 @@ class JsonlJournal:
         except OSError as error:
             raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
 
-    def append(self, at: int, kind: str, fields: Mapping[str, object]) -> None:
-        """Record one event at a unix second."""
-        line = json.dumps({"at": at, "kind": kind, **dict(sorted(fields.items()))}, separators=(",", ":"))
+    def write(self, fields: Mapping[str, object]) -> None:
+        """Write one line; StoreError where the disk refuses."""
         try:
-            self._file.write(line + "\n")
+            self._file.write(json.dumps(fields, separators=(",", ":")) + "\n")
         except OSError as error:
             raise StoreError(f"{self._file.name}: cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
-        """Write everything out."""
-        self._file.close()
+        """Write everything out; StoreError where the disk refuses."""
+        try:
+            self._file.close()
+        except OSError as error:
+            raise StoreError(f"{self._file.name}: cannot be written: {error.strerror}") from error
 
     def __enter__(self) -> Self:
-        """Return the journal itself."""
+        """Return the file itself."""
         return self
 
     def __exit__(
@@ -44,3 +46,11 @@ class JsonlJournal:
     ) -> None:
         """Close the file."""
         self.close()
+
+
+class JsonlJournal(JsonLines):
+    """A run's journal: `at` and `kind` come first in each line."""
+
+    def append(self, at: int, kind: str, fields: Mapping[str, object]) -> None:
+        """Record one event at a unix second."""
+        self.write({"at": at, "kind": kind, **dict(sorted(fields.items()))})

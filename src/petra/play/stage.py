@@ -1,24 +1,25 @@
-"""The virtual clock: a queue of events, the blocks' grid, and what becomes of each effect (DESIGN 12).
+"""The stage: an agenda of what comes when, and what becomes of each effect, whatever the clock (DESIGN 2).
 
-Decides: in which order things happen. Knows no rule of the market and no price; roles do.
-Invariants: nothing comes from the wall clock; a transaction sent at time t stands in the first block after t, in the
-order of sending; blocks without transactions are not made.
+Decides: how effects become messages, timers and journal entries; transactions it hands to its driver, which knows the
+chain. Knows no rule of the market and no price; roles do.
+Invariant: an actor that is offline hears of an event when it is back, in the order in which it came.
 """
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 
-from petra.chain.client import LedgerClient, read_records
-from petra.domain.blocks import Checkpoint, Intent, LedgerRecord, Outcome
+from petra.domain.blocks import Intent, LedgerRecord, Outcome
 from petra.domain.messages import Body, Envelope, WithdrawAssets
+from petra.domain.refusals import Refusal
 from petra.domain.terms import Address
 from petra.errors import MessageError
 from petra.fabric.memory import MemoryFabric
 from petra.ledger.fold import LedgerView
-from petra.ports import Journal, Keys, VirtualChain
+from petra.play.records import as_fields
+from petra.ports import Journal, Keys
 from petra.roles.effects import (
     Effect,
     Event,
@@ -31,8 +32,6 @@ from petra.roles.effects import (
     WakeAt,
     Woken,
 )
-from petra.sim.records import as_fields, block_line
-from petra.store.outbox import SqlOutbox
 from petra.wire.envelope import Header, address_proof_digest, envelope_hash, open_envelope, seal
 
 
@@ -51,58 +50,57 @@ class Actor:
         return next((until for begin, until in self.offline if begin <= now < until), now)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """What the engine acts on: the ports of this run.
+    """What the stage acts on, beside the chain.
 
     Attributes:
-        domain: keccak256 of the envelopes' domain. publish: takes each block's line of the public record.
+        domain: keccak256 of the envelopes' domain.
+        submit: takes an actor's intent for the ledger.
     """
 
-    chain: VirtualChain
-    outbox: SqlOutbox
-    client: LedgerClient
     contract: Address
     fabric: MemoryFabric
     keys: Keys
     journal: Journal
     domain: bytes
-    publish: Callable[[Mapping[str, object]], None]
+    submit: Callable[[Actor, Intent], None]
 
 
 @dataclass(slots=True, kw_only=True)
-class Engine:
-    """One run: the queue and everything that is under way.
+class Stage:
+    """One run: the actors, the agenda, and everything that is under way.
 
     Attributes:
-        block_seconds, block_origin: blocks stand at origin + n * block_seconds.
+        now: the unix second that everything happens at until the driver moves it.
         arrivals: draws the order in which the homes hear of a block.
-        on_progress: called with the virtual time after each event.
     """
 
     outside: Outside
-    view: LedgerView
-    checkpoint: Checkpoint
-    block_seconds: int
-    block_origin: int
+    now: int
     arrivals: Random
-    on_progress: Callable[[int], None]
     actors: list[Actor] = field(default_factory=list)
-    transactions: int = 0
-    now: int = 0
-    _queue: list[tuple[int, int, Callable[[], None]]] = field(default_factory=list)
+    _agenda: list[tuple[int, int, Callable[[], None]]] = field(default_factory=list)
     _count: int = 0
-    _intents: list[Intent] = field(default_factory=list)
     _owners: dict[str, Actor] = field(default_factory=dict)
     _calls: dict[str, str] = field(default_factory=dict)
-    _block_at: int | None = None
     _sent: dict[bytes, tuple[Address, bytes]] = field(default_factory=dict)
     _sequences: dict[tuple[Address, Address], int] = field(default_factory=dict)
 
     def at(self, time: int, action: Callable[[], None]) -> None:
         """Do something at a unix second, after everything that was planned for it before."""
         self._count += 1
-        heapq.heappush(self._queue, (time, self._count, action))
+        heapq.heappush(self._agenda, (time, self._count, action))
+
+    @property
+    def next_at(self) -> int | None:
+        """The unix second of what comes next, None when nothing is planned."""
+        return self._agenda[0][0] if self._agenda else None
+
+    def do_next(self) -> None:
+        """Do what comes next."""
+        _, _, action = heapq.heappop(self._agenda)
+        action()
 
     def give(self, actor: Actor, event: Event) -> None:
         """Let an actor take an event now, or when it is online again, and carry out what it wants."""
@@ -113,20 +111,49 @@ class Engine:
         for effect in actor.step(event, self.now, actor.rng):
             self._carry_out(actor, effect)
 
-    def run(self) -> None:
-        """Play until nothing is planned."""
-        while self._queue:
-            self.now, _, action = heapq.heappop(self._queue)
-            action()
-            self.on_progress(self.now)
+    def tell_of_blocks(
+        self,
+        records: Sequence[LedgerRecord],
+        outcomes: Sequence[Outcome],
+        view: LedgerView,
+        audience: Sequence[Actor] | None = None,
+    ) -> None:
+        """Tell actors (all, unless named) what final blocks brought, and each how its own transactions ended.
+
+        The DSO hears first, the homes in a new order each time: in a fixed one the same homes would win every race for
+        an offer (R33).
+        """
+        first, *others = self.actors if audience is None else audience
+        for actor in (first, *self.arrivals.sample(others, len(others))):
+            own = tuple(outcome for outcome in outcomes if self._owners[outcome.intent_id] is actor)
+            self.give(actor, LedgerAdvanced(records=tuple(records), outcomes=own, view=view))
+
+    def note_record(self, record: LedgerRecord) -> None:
+        """Write a transaction's events into the journal."""
+        for event in record.events:
+            fields = as_fields(event) | {
+                "event": type(event).__name__,
+                "block": record.block_number,
+                "transaction": record.transaction_hash.hex(),
+            }
+            self.outside.journal.append(record.timestamp, "ledger", fields)
+
+    def note_void(self, outcome: Outcome, refusal: Refusal | None) -> None:
+        """Write into the journal that the ledger refused a transaction, and why if that is known."""
+        fields = {
+            "home": self._owners[outcome.intent_id].name,
+            "intent": outcome.intent_id,
+            "call": self._calls[outcome.intent_id],
+            "reason": str(refusal) if refusal else "unknown",
+        }
+        self.outside.journal.append(self.now, "void", fields)
 
     def _carry_out(self, actor: Actor, effect: Effect) -> None:
         match effect:
             case Submit(intent=intent):
                 self._owners[intent.intent_id] = actor
                 self._calls[intent.intent_id] = type(intent.call).__name__
-                self._intents.append(intent)
-                self._plan_block()
+                self.outside.submit(actor, intent)
             case Send():
                 self._send(effect)
             case Resend(message_id=message_id):
@@ -194,57 +221,3 @@ class Engine:
             return open_envelope(raw, self.outside.domain)
         except MessageError:
             return None
-
-    def _plan_block(self) -> None:
-        if self._block_at is None:
-            since = self.now - self.block_origin
-            self._block_at = self.block_origin + (since // self.block_seconds + 1) * self.block_seconds
-            self.at(self._block_at, self._make_block)
-
-    def _make_block(self) -> None:
-        """Send everything that waits, make the block, and tell the actors what it brought."""
-        outside, self._block_at = self.outside, None
-        intents, self._intents = self._intents, []
-        outside.client.submit(intents)
-        block = outside.chain.mine(self.now)
-        outcomes = outside.client.outcomes()
-        records, self.checkpoint = read_records(outside.chain, outside.contract, self.checkpoint)
-        self.transactions += len(block.transactions)
-        logs = outside.chain.logs(outside.contract, block.number, block.number)
-        outside.publish(block_line(block, outcomes, logs, outside.outbox))
-        for record in records:
-            self.view.observe(record.events)
-            self._note_record(record)
-        for outcome in outcomes:
-            if not outcome.done:
-                self._note_void(outcome)
-        for actor in self._by_arrival():
-            own = tuple(outcome for outcome in outcomes if self._owners[outcome.intent_id] is actor)
-            self.give(actor, LedgerAdvanced(records=tuple(records), outcomes=own, view=self.view))
-
-    def _by_arrival(self) -> list[Actor]:
-        """Return the actors in the order in which news reaches them: the DSO first, the homes in a new order each time.
-
-        In a fixed order the same homes would win every race for an offer (R33).
-        """
-        dso, *homes = self.actors
-        return [dso, *self.arrivals.sample(homes, len(homes))]
-
-    def _note_record(self, record: LedgerRecord) -> None:
-        for event in record.events:
-            fields = as_fields(event) | {
-                "event": type(event).__name__,
-                "block": record.block_number,
-                "transaction": record.transaction_hash.hex(),
-            }
-            self.outside.journal.append(record.timestamp, "ledger", fields)
-
-    def _note_void(self, outcome: Outcome) -> None:
-        refusal = self.outside.chain.refusal(outcome.transaction_hash)
-        fields = {
-            "home": self._owners[outcome.intent_id].name,
-            "intent": outcome.intent_id,
-            "call": self._calls[outcome.intent_id],
-            "reason": str(refusal) if refusal else "unknown",
-        }
-        self.outside.journal.append(self.now, "void", fields)

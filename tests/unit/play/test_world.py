@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from petra.errors import InputError
+from petra.play.world import build_world, local_day
 from petra.scenario import load_scenario
 from petra.scenario.load import parse_scenario
-from petra.sim.world import build_world, local_day
 from tests.unit.scenario.test_load import GOOD
 
 HERE = Path(__file__).parent
