@@ -58,10 +58,20 @@ contract SettleTest is MarketFixture {
         market.settle(ASK, BID, KW4 + 1, 9, 4, 1);
     }
 
-    function test_refuses_more_power_than_an_asset_has() public {
-        _lockBoth(0);
-        _refuses(IPetra.PowerOutOfBounds.selector, uint64(KW4 + 1));
-        market.settle(BID, ASK, KW4 + 1, 9, 4, 1);
+    function test_refuses_more_power_than_the_bid_has() public {
+        uint64 bid = _grant(CAROL, -KW4 + 1, 4, 9);
+        _lock(CAROL, bid, 0);
+        _lock(ALICE, ASK, 0);
+        _refuses(IPetra.PowerOutOfBounds.selector, uint64(KW4));
+        market.settle(bid, ASK, KW4, 9, 4, 1);
+    }
+
+    function test_refuses_more_power_than_the_ask_has() public {
+        uint64 ask = _grant(CAROL, KW4 - 1, 4, 9);
+        _lock(CAROL, ask, 0);
+        _lock(BOB, BID, 0);
+        _refuses(IPetra.PowerOutOfBounds.selector, uint64(KW4));
+        market.settle(BID, ask, KW4, 9, 4, 1);
     }
 
     function test_refuses_an_interval_that_ends_before_it_starts() public {
@@ -70,12 +80,27 @@ contract SettleTest is MarketFixture {
         market.settle(BID, ASK, KW4, 6, 5, 1);
     }
 
-    function testFuzz_refuses_an_interval_outside_an_asset(uint64 start, uint64 end) public {
-        _lockBoth(0);
-        end = _bound(end, start, type(uint64).max);
-        if (start >= 4 && end <= 9) start = 3;
+    function testFuzz_refuses_an_interval_outside_the_bid(uint64 start, uint64 end) public {
+        uint64 bid = _grant(CAROL, -KW4, 6, 7);
+        _lock(CAROL, bid, 0);
+        _lock(ALICE, ASK, 0);
+        _assertOutside(bid, ASK, start, end);
+    }
+
+    function testFuzz_refuses_an_interval_outside_the_ask(uint64 start, uint64 end) public {
+        uint64 ask = _grant(CAROL, KW4, 6, 7);
+        _lock(CAROL, ask, 0);
+        _lock(BOB, BID, 0);
+        _assertOutside(BID, ask, start, end);
+    }
+
+    /// One asset covers [4, 9], the other one [6, 7]: an interval within the first reaches beyond the second.
+    function _assertOutside(uint64 bid, uint64 ask, uint64 start, uint64 end) internal {
+        start = _bound(start, 4, 9);
+        end = _bound(end, start, 9);
+        if (start >= 6 && end <= 7) start = 5;
         _refuses(IPetra.IntervalOutOfBounds.selector, start, end);
-        market.settle(BID, ASK, KW4, start, end, 1);
+        market.settle(bid, ask, KW4, start, end, 1);
     }
 
     function test_refuses_more_than_the_money_that_is_locked_with_the_bid() public {
