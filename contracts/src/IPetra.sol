@@ -241,8 +241,8 @@ interface IPetra {
     function unlock(uint64 assetID) external;
 
     /// @notice Trades `power` over [start, end] between two locked assets; the payment comes from the bid's locked money.
-    /// The piece that keeps an id stays locked (with what is left of the bid's money), other pieces are unlocked;
-    /// where nothing of the bid remains, its left-over money returns to its owner (MarketUnlocked).
+    /// The piece that keeps an id stays locked (with what is left of its money), other pieces are unlocked;
+    /// where nothing of an asset remains, money that is still locked with it returns to its owner (MarketUnlocked).
     function settle(uint64 bidAsset, uint64 askAsset, int64 power, uint64 start, uint64 end, uint64 payment) external;
 
     /* EVIDENCE: anyone */
