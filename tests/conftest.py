@@ -1,6 +1,7 @@
 """What all tests share: the settings of hypothesis, and what happens to anvil's tests where there is no anvil."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -10,6 +11,12 @@ from petra.tools import find_anvil
 # The machine may be busy with other tests, so a slow example says nothing about our code.
 settings.register_profile("petra", deadline=None, print_blob=True)
 settings.load_profile("petra")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C work in the programs that tests start, also where the tests themselves run in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
