@@ -78,7 +78,12 @@ class PriceSchedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterReading:
-    """A meter's registers at the end of a timestep, joules since its start; previous = hash of the envelope before."""
+    """A meter's registers at the end of a timestep, joules since its start.
+
+    Attributes:
+        previous: keccak256 over the reading before: its timestep, produced and consumed (8 bytes big-endian each) and
+            its own `previous`; zeros in the first.
+    """
 
     timestep: int
     produced: int

@@ -86,6 +86,7 @@ class Stage:
     _calls: dict[str, str] = field(default_factory=dict)
     _sent: dict[bytes, tuple[Address, bytes]] = field(default_factory=dict)
     _sequences: dict[tuple[Address, Address], int] = field(default_factory=dict)
+    _delivery_at: int | None = None
 
     def at(self, time: int, action: Callable[[], None]) -> None:
         """Do something at a unix second, after everything that was planned for it before."""
@@ -202,19 +203,23 @@ class Stage:
 
     def _hand_over(self, recipient: Address, raw: bytes) -> None:
         self.outside.fabric.send(recipient, raw, self.now)
+        self._plan_delivery()
+
+    def _plan_delivery(self) -> None:
+        """Plan the next delivery, unless one is planned that early already."""
         due = self.outside.fabric.next_due()
-        if due is not None:
-            self.at(max(due, self.now), self._deliver)
+        if due is not None and (self._delivery_at is None or due < self._delivery_at):
+            self._delivery_at = max(due, self.now)
+            self.at(self._delivery_at, self._deliver)
 
     def _deliver(self) -> None:
+        self._delivery_at = None
         for recipient, raw in self.outside.fabric.due(self.now):
             envelope = self._opened(raw)
             actor = next((one for one in self.actors if recipient in one.addresses), None)
             if envelope is not None and actor is not None and envelope.recipient == recipient:
                 self.give(actor, MessageArrived(envelope=envelope))
-        due = self.outside.fabric.next_due()
-        if due is not None:
-            self.at(max(due, self.now), self._deliver)
+        self._plan_delivery()
 
     def _opened(self, raw: bytes) -> Envelope | None:
         try:
