@@ -161,6 +161,7 @@ def make_world(
         import_limit_watts=limits[0],
         export_limit_watts=limits[1],
         offline=offline,
+        timestep_seconds=profiles.timestep_seconds,
     )
 
 

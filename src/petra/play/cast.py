@@ -26,6 +26,7 @@ from petra.roles.prosumer.strategies import midpoint
 
 # Trading ends at the gate; a grant needs a block to appear in, an offer one, an acceptance one.
 BLOCKS_TO_TRADE = 3
+SECONDS_PER_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ def enrol(world: World, stage: Stage, terms: Terms, seed: int) -> Cast:
         view=LedgerView(terms),
         next_to_settle=world.first_timestep,
     )
-    dso_state.open_accounts(world.starts)
+    dso_state.open_accounts(stage.now)
     dso = Actor(
         name="dso",
         addresses=(terms.dso,),
@@ -136,6 +137,7 @@ def _home_actors(world: World, dso: DsoState, keys: Keys, member: Member, *, hom
         new_pseudonym=partial(keys.new, f"pseudonym {name}"),
         view=LedgerView(dso.terms),
         history=list(home.profile.net_watts[:past]),
+        steps_per_day=SECONDS_PER_DAY // world.profiles.timestep_seconds,
         known_until=max(-1, -world.index_of(0) - 1),
         deadline_margin_seconds=BLOCKS_TO_TRADE * scenario.chain.block_seconds,
     )
@@ -192,7 +194,7 @@ def introduce(cast: Cast, chain_id: int) -> None:
     for schedule in cast.dso_state.policy.schedules:
         prices = {name: getattr(schedule, name) for name in type(schedule).__slots__}
         journal.append(at, "prices", prices)
-    first, until = (world.profiles.index_of(unix) for unix in (local_day(world)[0], local_day(world)[1] - 1))
+    first, until = local_day(world)
     for home in cast.homes:
         member, profile = home.member, home.setup.profile
         fields = {
@@ -210,9 +212,9 @@ def introduce(cast: Cast, chain_id: int) -> None:
         journal.append(at, "member", fields)
         day: dict[str, object] = {
             "home": member.name,
-            "start_unix": local_day(world)[0],
-            "production_watts": list(profile.production_watts[first : until + 1]),
-            "consumption_watts": list(profile.consumption_watts[first : until + 1]),
+            "start_unix": world.genesis + (first - world.index_of(0)) * world.timestep_seconds,
+            "production_watts": list(profile.production_watts[first:until]),
+            "consumption_watts": list(profile.consumption_watts[first:until]),
         }
         journal.append(at, "day", day)
 

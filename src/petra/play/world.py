@@ -5,8 +5,10 @@ Invariant: every problem of scenario and data together is reported at once, with
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -48,6 +50,7 @@ class World:
         first_index: index in the profiles of the first delivery timestep.
         first_timestep, last_timestep: the delivery timesteps, as the contract counts.
         genesis: unix second at which timestep 0 begins.
+        timestep_seconds: T; the data's own, unless the world is played in another time (`in_real_time`).
         offline: unix seconds [from, until) in which the DSO does nothing.
     """
 
@@ -62,11 +65,7 @@ class World:
     import_limit_watts: int | None
     export_limit_watts: int | None
     offline: tuple[tuple[int, int], ...]
-
-    @property
-    def timestep_seconds(self) -> int:
-        """T."""
-        return self.profiles.timestep_seconds
+    timestep_seconds: int
 
     @property
     def starts(self) -> int:
@@ -132,19 +131,53 @@ def build_world(scenario: Scenario, place: str, base: Path) -> World:
         import_limit_watts=_or(scenario.grid.import_limit_watts, connection),
         export_limit_watts=_or(scenario.grid.export_limit_watts, connection),
         offline=tuple((_unix(begin, zone), _unix(end, zone)) for begin, end in scenario.dso.offline),
+        timestep_seconds=profiles.timestep_seconds,
     )
+
+
+def in_real_time(world: World, genesis: int, timestep_seconds: int) -> World:
+    """Return the same world played at another time: each step of the data lasts so many seconds from genesis on.
+
+    What the scenario gives in seconds for people to wait (patience, deposit and dispute windows) shrinks alike, down to
+    a few seconds; the delays of fabric and DSO are the real ones, so that none is added.
+    """
+    scenario = world.scenario
+    share = Fraction(timestep_seconds, world.timestep_seconds)
+
+    def shrunk(seconds: int, least: int) -> int:
+        return max(least, ceil(seconds * share))
+
+    strategy, dso, block = scenario.strategy, scenario.dso, scenario.chain.block_seconds
+    played = scenario.model_copy(
+        update={
+            "strategy": strategy.model_copy(
+                update={
+                    "patience_seconds": shrunk(strategy.patience_seconds, 2 * block),
+                    "retry_seconds": shrunk(strategy.retry_seconds, 2),
+                }
+            ),
+            "dso": dso.model_copy(
+                update={
+                    "delay_seconds_max": 0,
+                    "deposit_window_seconds": shrunk(dso.deposit_window_seconds, 8 * block),
+                    "dispute_window_seconds": shrunk(dso.dispute_window_seconds, 4),
+                }
+            ),
+            "fabric": scenario.fabric.model_copy(update={"delay_seconds_min": 0, "delay_seconds_max": 0}),
+        }
+    )
+    return replace(world, scenario=played, genesis=genesis, timestep_seconds=timestep_seconds, offline=())
 
 
 def local_day(world: World) -> tuple[int, int]:
-    """Return the unix seconds [from, until) of the local day in which the window begins, cut to the data."""
-    zone = ZoneInfo(world.profiles.timezone)
-    first = datetime.fromtimestamp(world.genesis + world.first_timestep * world.timestep_seconds, zone)
+    """Return the steps [first, until) of the data's local day in which the window begins, cut to the data."""
+    profiles = world.profiles
+    zone = ZoneInfo(profiles.timezone)
+    first = datetime.fromtimestamp(profiles.start_unix + world.first_index * profiles.timestep_seconds, zone)
     midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
     next_midnight = (midnight.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
-    return (
-        max(int(midnight.timestamp()), world.profiles.start_unix),
-        min(int(next_midnight.timestamp()), world.profiles.until_unix),
-    )
+    begins, ends = (int(one.timestamp()) - profiles.start_unix for one in (midnight, next_midnight))
+    return max(0, begins // profiles.timestep_seconds), min(profiles.steps, ends // profiles.timestep_seconds)
 
 
 def _read_data(scenario: Scenario, base: Path) -> tuple[ProfileSet, Feeder | None]:

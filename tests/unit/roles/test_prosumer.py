@@ -89,6 +89,7 @@ class Home:
             view=LedgerView(self.desk.terms),
             history=[],
             known_until=K - 2,
+            steps_per_day=96,
             deadline_margin_seconds=15,
             schedules=[PRICES],
         )

@@ -41,7 +41,6 @@ from petra.settlement.prices import schedule_in_force, schedule_problems
 
 # Each accepted part rounds its payment up by less than one nano-unit: room for so many parts.
 ROUNDING_RESERVE = 1_000
-SECONDS_PER_DAY = 86_400
 
 
 def step(state: ProsumerState, event: Event, now: int, rng: Random) -> list[Effect]:
@@ -71,8 +70,7 @@ def step(state: ProsumerState, event: Event, now: int, rng: Random) -> list[Effe
 
 def _withdraw(state: ProsumerState, timestep: int, now: int, rng: Random) -> list[Effect]:
     """Forecast a timestep; withdraw its surplus, or its need and the money for it, to a fresh pseudonym."""
-    steps_per_day = SECONDS_PER_DAY // state.terms.timestep_seconds
-    forecast = state.forecaster(state.history, timestep - state.known_until, steps_per_day)
+    forecast = state.forecaster(state.history, timestep - state.known_until, state.steps_per_day)
     low, median, high = forecast.low[-1], forecast.median[-1], forecast.high[-1]
     noted = Note(
         kind="forecast",

@@ -80,6 +80,7 @@ class ProsumerState:
         view: the ledger as last read.
         history: net power of every past timestep, watts, oldest first; the last is of `known_until`.
         known_until: the last timestep that was measured.
+        steps_per_day: steps of the history after which a day repeats.
         deadline_margin_seconds: how long before the gate a withdrawal is of no more use.
     """
 
@@ -94,6 +95,7 @@ class ProsumerState:
     view: LedgerView
     history: list[int]
     known_until: int
+    steps_per_day: int
     deadline_margin_seconds: int
     schedules: list[PriceSchedule] = field(default_factory=list)
     plans: dict[int, Plan] = field(default_factory=dict)
