@@ -24,7 +24,7 @@ _FLAGS = (
     *("--gas-limit", "100000000000"),  # a limit of 500,000 for each transaction must not bound how many fit in a block
     *("--accounts", "0"),
     # Otherwise old states go to files in the user's home, which nobody removes; a trace needs its block's.
-    *("--prune-history", "64"),
+    *("--prune-history", "80"),
 )
 
 
@@ -34,7 +34,7 @@ class AnvilChain(RpcChain):
     def __init__(self, url: str, *, child: ChildProcess | None = None) -> None:
         """Talk to the node at this URL; `child` is the process to stop at the end, None if it is not ours."""
         self._child = child
-        super().__init__(url)
+        super().__init__(url, patience_seconds=0)  # it is near: what fails at once stays failed
 
     @classmethod
     def start(cls, *, chain_id: int, genesis: int) -> "AnvilChain":
@@ -101,7 +101,7 @@ class AnvilChain(RpcChain):
         """Make one block at this unix second, later than the last one's, with everything that was sent."""
         # One request after the other: a node may work on the requests of a batch side by side.
         self._rpc.call("evm_setNextBlockTimestamp", timestamp)
-        self._rpc.call("evm_mine")
+        self._rpc.call_once("evm_mine")
         block = self.head()
         if block.timestamp != timestamp:
             raise ChainError(f"the node made a block at {block.timestamp} instead of {timestamp}")

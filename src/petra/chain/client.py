@@ -1,18 +1,21 @@
-"""What a DSO or a home does with a chain: deploy, submit intents once, learn how they ended, read the contract's logs.
+"""What a DSO or a home does with a chain: deploy, submit intents once, learn how they ended.
 
-Decides: nonces, and that signed bytes are kept before they are sent (DESIGN 4). It does not know what a call is for.
-Invariant: an intent is signed once; whatever happens in between, the same bytes are sent again. Reading logs writes
-nothing: records and checkpoint go to the caller, who stores both together.
+Decides: nonces, that signed bytes are kept before they are sent, and when an outcome is final (DESIGN 4). It does not
+know what a call is for.
+Invariant: an intent is signed once; whatever happens in between, the same bytes are sent again. It ends as done or void
+when its receipt lies in a block of the chain that is deep enough, and is told of once (again only after a crash or a
+reorganisation that the caller reports). docs/explanation/client-under-faults.md lists what was tried against it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
-from itertools import groupby
 from typing import Protocol
 
-from petra.domain.blocks import Checkpoint, Intent, LedgerRecord, Outcome
+from petra.chain.errors import NonceUnresolved, WrongChain
+from petra.chain.reader import first_checkpoint, read_records
+from petra.domain.blocks import Checkpoint, Intent, Outcome, Receipt
 from petra.domain.terms import Address, Terms
-from petra.errors import ChainError, InputError, ReceiptDeadline
+from petra.errors import InputError, ReceiptDeadline
 from petra.ports import Chain, Keys
 from petra.wire import abi
 from petra.wire.artifact import CREATION_CODE, runtime_matches
@@ -25,6 +28,8 @@ from petra.wire.transaction import (
     sign,
     transaction_hash,
 )
+
+__all__ = ["LedgerClient", "Outbox", "check_chain", "deploy", "first_checkpoint", "read_records"]
 
 
 class Outbox(Protocol):
@@ -47,7 +52,11 @@ class Outbox(Protocol):
         ...
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Mark intents as done or void, for ever."""
+        """Mark intents as done or void."""
+        ...
+
+    def reopen(self, after_block: int) -> list[str]:
+        """Mark what was settled by a later block as pending again, and return those intents."""
         ...
 
 
@@ -55,16 +64,39 @@ class LedgerClient:
     """The senders of one process at one contract."""
 
     def __init__(
-        self, chain: Chain, keys: Keys, outbox: Outbox, contract: Address, *, confirmations: int = 0
+        self,
+        chain: Chain,
+        keys: Keys,
+        outbox: Outbox,
+        contract: Address,
+        *,
+        confirmations: int = 0,
+        queues: Collection[Address] = (),
     ) -> None:
-        """Take up what the outbox holds; an outcome is final `confirmations` blocks after the one that holds it."""
+        """Take up what the outbox holds; after a crash call `resend_pending`.
+
+        Args:
+            chain: where to send.
+            keys: signs.
+            outbox: keeps what was signed; it outlives the process.
+            contract: what is called.
+            confirmations: an outcome is final so many blocks after the one that holds it.
+            queues: senders that sign on while transactions of theirs are under way: the DSO's address.
+        """
         self._chain = chain
         self._keys = keys
         self._outbox = outbox
         self._contract = contract
         self._confirmations = confirmations
+        self._queues = frozenset(queues)
         self._pending = {signed.intent_id: signed for signed in outbox.pending()}
+        self._told: list[Outcome] = []  # and not yet marked in the outbox
         self._waiting_since: dict[str, int] = {}
+
+    @property
+    def unresolved(self) -> frozenset[Address]:
+        """The senders that have transactions under way; of them, only `queues` may sign more."""
+        return frozenset(signed.sender for signed in self._pending.values())
 
     def submit(self, intents: Sequence[Intent]) -> list[bytes]:
         """Sign, keep and send intents, in order; return the hashes of their transactions.
@@ -72,12 +104,18 @@ class LedgerClient:
         An intent that was submitted before keeps its transaction, and nothing is signed or sent for it again.
 
         Raises:
+            NonceUnresolved: a sender of a new intent has others under way; nothing was signed, kept or sent.
             StoreError: they could not be kept; none was sent.
             ChainError: they are kept and could not (all) be sent: `resend_pending` tries again.
         """
         known = self._outbox.find([intent.intent_id for intent in intents])
         fresh = {intent.intent_id: intent for intent in intents if intent.intent_id not in known}
-        nonces = self._outbox.next_nonces(list({intent.sender: None for intent in fresh.values()}))
+        if not fresh:
+            return [known[intent.intent_id].transaction_hash for intent in intents]
+        senders = {intent.sender for intent in fresh.values()}
+        if waiting := sorted((senders & self.unresolved) - self._queues):
+            raise NonceUnresolved(f"{', '.join(waiting)}: transactions are under way; submit more when they have ended")
+        nonces = self._outbox.next_nonces(list(senders))
         signed = [self._sign(intent, nonces) for intent in fresh.values()]
         self._outbox.put(signed)
         self._pending |= {one.intent_id: one for one in signed}
@@ -86,28 +124,54 @@ class LedgerClient:
         return [known[intent.intent_id].transaction_hash for intent in intents]
 
     def outcomes(self) -> list[Outcome]:
-        """Return the pending intents that have ended since the last call, and mark them so in the outbox."""
+        """Return the pending intents that have ended since the last call.
+
+        They are marked in the outbox when the next call is made: by then the caller has taken them in. A process that
+        dies in between is told of them again, so an effect is to be stored under its intent's id.
+
+        Raises:
+            WrongChain: the contract does not stand on this chain; nothing that it says is taken.
+            ChainError: passing trouble; nothing has ended yet.
+        """
+        self._outbox.settle(self._told)
+        self._told = []
         waiting = list(self._pending.values())
         if not waiting:
             return []
+        final = self._chain.head().number - self._confirmations
         receipts = self._chain.receipts([signed.transaction_hash for signed in waiting])
-        final = self._chain.head().number - self._confirmations if self._confirmations else None
-        ended = [
-            Outcome(
-                intent_id=signed.intent_id,
-                done=receipt.succeeded,
-                transaction_hash=signed.transaction_hash,
-                block_number=receipt.block_number,
-                gas_used=receipt.gas_used,
-            )
+        deep = [
+            (signed, receipt)
             for signed, receipt in zip(waiting, receipts, strict=True)
-            if receipt is not None and (final is None or receipt.block_number <= final)
+            if receipt is not None and receipt.block_number <= final
         ]
-        self._outbox.settle(ended)
+        # A receipt counts where its block is on the chain and holds the transaction: a node may have switched forks.
+        blocks = [self._chain.block(number) for number in sorted({receipt.block_number for _, receipt in deep})]
+        held = {(block.hash, digest) for block in blocks for digest in block.transactions}
+        ended = [
+            _outcome(signed, receipt)
+            for signed, receipt in deep
+            if (receipt.block_hash, signed.transaction_hash) in held
+        ]
+        # A call to an address without code succeeds and does nothing: a node that lost its chain would say "done".
+        if ended and not self._chain.code(self._contract):
+            raise WrongChain(f"PETra's contract does not stand at {self._contract} on this chain (any more)")
         for outcome in ended:
             del self._pending[outcome.intent_id]
             self._waiting_since.pop(outcome.intent_id, None)
+        self._told = ended
         return ended
+
+    def reopen(self, ancestor: Checkpoint) -> list[str]:
+        """Take back every outcome of later blocks, because those are gone (`Reorganised`); return whose.
+
+        Those intents are pending again, with the same bytes, and will be told of again.
+        """
+        self._outbox.settle(self._told)
+        self._told = []
+        reopened = self._outbox.reopen(ancestor.block_number)
+        self._pending = {signed.intent_id: signed for signed in self._outbox.pending()}
+        return reopened
 
     def raise_overdue(self, head: int, blocks: int) -> None:
         """Raise ReceiptDeadline if an intent is pending since a call at a head that lies `blocks` or more back.
@@ -125,9 +189,19 @@ class LedgerClient:
             raise ReceiptDeadline(f"{len(overdue)} transactions not mined in {blocks} blocks: {', '.join(overdue)}")
 
     def resend_pending(self) -> int:
-        """Send the bytes of everything pending once more, in the old order, and return how many those were."""
-        self._chain.send([signed.raw for signed in self._pending.values()])
-        return len(self._pending)
+        """Send the bytes of what is pending and in no block once more, in the old order; return how many those were.
+
+        Call it after a start, and whenever blocks pass without receipts: a node forgets, a reorganisation drops.
+
+        Raises:
+            NonceTaken: a key signs elsewhere too, and some of these can never be mined.
+            ChainError: not all could be sent; call again.
+        """
+        waiting = list(self._pending.values())
+        receipts = self._chain.receipts([signed.transaction_hash for signed in waiting])
+        missing = [signed.raw for signed, receipt in zip(waiting, receipts, strict=True) if receipt is None]
+        self._chain.send(missing)
+        return len(missing)
 
     def _sign(self, intent: Intent, nonces: dict[Address, int]) -> SignedIntent:
         transaction = Transaction(
@@ -161,45 +235,6 @@ def deploy(chain: Chain, keys: Keys, outbox: Outbox, sender: Address, terms: Ter
     return known, contract_address(known.sender, known.nonce)
 
 
-def read_records(
-    chain: Chain, contract: Address, checkpoint: Checkpoint, *, confirmations: int = 0
-) -> tuple[list[LedgerRecord], Checkpoint]:
-    """Return what the contract told after a checkpoint up to `confirmations` blocks below the head, and the next one.
-
-    Raises:
-        ChainError: the chain no longer holds the checkpoint's block, or a log is none of our contract's.
-    """
-    head = chain.head()
-    last = head.number - confirmations
-    if last <= checkpoint.block_number:
-        return [], checkpoint
-    if chain.block(checkpoint.block_number).hash != checkpoint.block_hash:
-        raise ChainError(f"the chain has another block {checkpoint.block_number} than when it was read last")
-    end = head if last == head.number else chain.block(last)
-    records: list[LedgerRecord] = []
-    logs = chain.logs(contract, checkpoint.block_number + 1, last)
-    for (number, block_hash), in_block in groupby(logs, key=lambda log: (log.block_number, log.block_hash)):
-        block = end if number == last else chain.block(number)
-        if block.hash != block_hash:
-            raise ChainError(f"block {number} changed while it was read")
-        for (digest, index), group in groupby(in_block, key=lambda log: (log.transaction_hash, log.transaction_index)):
-            records.append(
-                LedgerRecord(
-                    transaction_hash=digest,
-                    block_number=number,
-                    transaction_index=index,
-                    timestamp=block.timestamp,
-                    events=tuple(abi.decode_log(log.topics, log.data) for log in group),
-                )
-            )
-    return records, Checkpoint(block_number=last, block_hash=end.hash)
-
-
-def first_checkpoint(chain: Chain) -> Checkpoint:
-    """Return the checkpoint of a reader who has read nothing: block 0, which holds no transactions."""
-    return Checkpoint(block_number=0, block_hash=chain.block(0).hash)
-
-
 def check_chain(chain: Chain, *, chain_id: int, genesis_hash: bytes, contract: Address) -> None:
     """Raise InputError, with all that is wrong, unless this chain is the deployment's and the contract stands there."""
     checks: Iterable[tuple[bool, str]] = (
@@ -217,6 +252,16 @@ def check_chain(chain: Chain, *, chain_id: int, genesis_hash: bytes, contract: A
     problems = [problem for fine, problem in checks if not fine]
     if problems:
         raise InputError(problems)
+
+
+def _outcome(signed: SignedIntent, receipt: Receipt) -> Outcome:
+    return Outcome(
+        intent_id=signed.intent_id,
+        done=receipt.succeeded,
+        transaction_hash=signed.transaction_hash,
+        block_number=receipt.block_number,
+        gas_used=receipt.gas_used,
+    )
 
 
 def _signed(intent_id: str, sender: Address, transaction: Transaction, keys: Keys) -> SignedIntent:

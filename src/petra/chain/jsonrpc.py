@@ -1,21 +1,30 @@
-"""JSON-RPC over HTTP, with one connection that is kept open and batches of requests.
+"""JSON-RPC over HTTP, with one connection that is kept open, batches of requests, and patience.
 
-Decides: how requests travel. It does not know what they mean.
+Decides: how requests travel, and which trouble is worth another try. It does not know what they mean: whoever calls
+says by `call_once` that a request must not be made twice.
 Invariant: an answer is either the node's result, or its failure as a value, or a ChainError that names the node.
 """
 
 import http.client
 import itertools
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from petra.chain.errors import NodeUnavailable
 from petra.errors import ChainError, InputError
 
+T = TypeVar("T")
 Request = tuple[str, Sequence[Any]]
 METHOD_NOT_FOUND = -32601
+_OK = 200
+_BUSY = {429, 500, 502, 503, 504}
+_FIRST_PAUSE_SECONDS = 0.02
+_LONGEST_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +36,16 @@ class Failure:
 
 
 class JsonRpc:
-    """A connection to one node; made at the first request, and again where the node closed it while it was idle."""
+    """A connection to one node; made at the first request, and again where it broke."""
 
-    def __init__(self, url: str, *, timeout_seconds: float = 60) -> None:
-        """Take http(s)://host[:port][/path]; InputError where it is none."""
+    def __init__(self, url: str, *, timeout_seconds: float = 60, patience_seconds: float = 0) -> None:
+        """Take http(s)://host[:port][/path]; InputError where it is none.
+
+        Args:
+            url: where the node is.
+            timeout_seconds: how long one attempt may wait for bytes.
+            patience_seconds: how long after the first attempt another one may begin.
+        """
         parts = urlsplit(url)
         try:
             port = parts.port
@@ -42,18 +57,23 @@ class JsonRpc:
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname, port, timeout=timeout_seconds)
         self._path = parts.path or "/"
+        self._patience_seconds = patience_seconds
         self._ids = itertools.count(1)
 
     def call(self, method: str, *parameters: Any) -> Any:
-        """Return the result of one request; ChainError where the node fails it."""
-        answer = self.try_call(method, *parameters)
-        if isinstance(answer, Failure):
-            raise ChainError(f"the node at {self.url} failed {method}: {answer.message}")
-        return answer
+        """Return the result of one request that may be made twice; ChainError where the node fails it."""
+        return self._result(method, self.try_call(method, *parameters))
+
+    def call_once(self, method: str, *parameters: Any) -> Any:
+        """Return the result of one request that must not be made twice; NodeUnavailable where its fate is unknown."""
+        self._connection.close()  # on a fresh connection nothing can have been closed by the node in the meantime
+        body = self._request(method, parameters)
+        return self._result(method, self._attempt(body, partial(self._answer, body["id"])))
 
     def try_call(self, method: str, *parameters: Any) -> Any:
         """Return the result of one request or the node's Failure."""
-        return self._answer(self._post(self._request(method, parameters)))
+        body = self._request(method, parameters)
+        return self._patiently(body, partial(self._answer, body["id"]))
 
     def batch(self, requests: Sequence[Request], *, size: int = 100) -> list[Any]:
         """Return for each request its result or the node's Failure, in order; `size` requests travel at a time.
@@ -63,11 +83,7 @@ class JsonRpc:
         answers: list[Any] = []
         for begin in range(0, len(requests), size):
             bodies = [self._request(*request) for request in requests[begin : begin + size]]
-            replies = self._post(bodies)
-            if not isinstance(replies, list):
-                raise self._nonsense(replies)
-            by_id = {reply.get("id"): reply for reply in replies if isinstance(reply, dict)}
-            answers += [self._answer(by_id.get(body["id"])) for body in bodies]
+            answers += self._patiently(bodies, partial(self._answers, bodies))
         return answers
 
     def close(self) -> None:
@@ -77,16 +93,35 @@ class JsonRpc:
     def _request(self, method: str, parameters: Sequence[Any]) -> dict[str, Any]:
         return {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(parameters)}
 
-    def _post(self, body: Any) -> Any:
+    def _result(self, method: str, answer: Any) -> Any:
+        if isinstance(answer, Failure):
+            raise ChainError(f"the node at {self.url} failed {method}: {answer.message}")
+        return answer
+
+    def _patiently(self, body: Any, read: Callable[[Any], T]) -> T:
+        """Try until something usable comes back or patience ends, with longer and longer pauses."""
+        last_start = time.monotonic() + self._patience_seconds
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return self._attempt(body, read)
+            except NodeUnavailable as trouble:
+                wait = max(pause, trouble.pause_seconds)
+                if time.monotonic() + wait > last_start:
+                    raise
+                time.sleep(wait)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    def _attempt(self, body: Any, read: Callable[[Any], T]) -> T:
         payload = json.dumps(body, separators=(",", ":")).encode()
         try:
             text = self._exchange(payload)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             problem = str(error) or type(error).__name__
-            raise ChainError(f"no node answers at {self.url} ({problem}): start it, or name another one") from error
+            raise NodeUnavailable(f"no node answers at {self.url} ({problem}): start it, or name another one") from error
         try:
-            return json.loads(text)
+            return read(json.loads(text))
         except ValueError as error:
             raise self._nonsense(text[:80]) from error
 
@@ -103,11 +138,28 @@ class JsonRpc:
 
     def _exchange_once(self, payload: bytes) -> bytes:
         self._connection.request("POST", self._path, payload, {"Content-Type": "application/json"})
-        return self._connection.getresponse().read()
+        response = self._connection.getresponse()
+        text = response.read()
+        if response.status in _BUSY:
+            trouble = NodeUnavailable(f"the node at {self.url} is busy: HTTP {response.status} {response.reason}")
+            asked = response.getheader("Retry-After", "")
+            trouble.pause_seconds = int(asked) if asked.isdecimal() else 0
+            raise trouble
+        if response.status != _OK:
+            raise ChainError(f"the node at {self.url} refuses us: HTTP {response.status} {response.reason}")
+        return text
 
-    def _answer(self, reply: Any) -> Any:
+    def _answers(self, bodies: Sequence[dict[str, Any]], replies: Any) -> list[Any]:
+        if not isinstance(replies, list):
+            raise self._nonsense(replies)
+        by_id = {reply.get("id"): reply for reply in replies if isinstance(reply, dict)}
+        return [self._answer(body["id"], by_id.get(body["id"])) for body in bodies]
+
+    def _answer(self, request_id: int, reply: Any) -> Any:
         if not isinstance(reply, dict) or not ("result" in reply or "error" in reply):
             raise self._nonsense(reply)
+        if reply.get("id") != request_id:
+            raise self._nonsense(f"an answer to request {reply.get('id')} instead of {request_id}")
         error = reply.get("error")
         if error is None:
             return reply.get("result")
@@ -115,5 +167,5 @@ class JsonRpc:
             raise self._nonsense(reply)
         return Failure(code=error.get("code", 0), message=str(error.get("message", error)))
 
-    def _nonsense(self, reply: Any) -> ChainError:
-        return ChainError(f"what answers at {self.url} is no Ethereum node: {str(reply)[:80]!r}")
+    def _nonsense(self, reply: Any) -> NodeUnavailable:
+        return NodeUnavailable(f"what answers at {self.url} is no Ethereum node: {str(reply)[:80]!r}")

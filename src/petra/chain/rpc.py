@@ -1,12 +1,15 @@
 """Any Ethereum node by plain JSON-RPC: send, receipts, blocks, logs.
 
-Decides: which requests make up the port `Chain`. It does not know what stands in a transaction beyond its chain id.
-Invariant: what the node says is checked for its form before anything is made of it; nonsense is a ChainError.
+Decides: which requests make up the port `Chain`, and which of a node's "no" to a send means "I have it already". It
+does not know what stands in a transaction beyond its chain id.
+Invariant: what the node says is checked for its form before anything is made of it; nonsense is a ChainError. Every
+request but the making of a block may be made twice, so passing trouble is met with patience.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from petra.chain.errors import NonceTaken, WrongChain
 from petra.chain.jsonrpc import METHOD_NOT_FOUND, Failure, JsonRpc
 from petra.domain.blocks import Block, Log, Receipt
 from petra.domain.refusals import Refusal
@@ -21,15 +24,22 @@ T = TypeVar("T")
 # A node works on the requests of one batch side by side. anvil keeps their order up to some 50 sends (measured: at 100
 # it does not), and the order of sending is the order in the block.
 _SENDS_PER_BATCH = 25
+_LOG_BLOCKS = 2_000  # what public nodes commonly allow in one eth_getLogs
 
 
 class RpcChain:
     """A node at a URL."""
 
-    def __init__(self, url: str, *, timeout_seconds: float = 60) -> None:
-        """Connect and ask for the chain's id; ChainError where no node answers."""
-        self._rpc = JsonRpc(url, timeout_seconds=timeout_seconds)
-        self._chain_id = self._read(_quantity, "eth_chainId")
+    def __init__(self, url: str, *, timeout_seconds: float = 60, patience_seconds: float = 10) -> None:
+        """Connect and ask for the chain's id; ChainError at once where no node answers.
+
+        Args:
+            url: where the node is.
+            timeout_seconds: how long one attempt may wait for bytes.
+            patience_seconds: how long passing trouble is met with another attempt.
+        """
+        self._rpc = JsonRpc(url, timeout_seconds=timeout_seconds, patience_seconds=patience_seconds)
+        self._chain_id = self._parsed(_quantity, self._rpc.call_once("eth_chainId"), "eth_chainId")
 
     @property
     def url(self) -> str:
@@ -45,8 +55,10 @@ class RpcChain:
         """Hand over signed bytes in order; what the node refuses does not stop the others.
 
         Raises:
+            NonceTaken: the node has mined other transactions with the nonces of some.
             ChainError: a transaction is for another chain (then nothing was sent: nodes take it and never mine it),
-                or the node refused some and does not know them from before; its words are in the message.
+                or the node refused some and does not know them from before; its words are in the message. Where no
+                answer came, it may have taken all the same: send again.
         """
         for raw in raw_transactions:
             if (found := chain_id_of(raw)) != self._chain_id:
@@ -56,6 +68,7 @@ class RpcChain:
             [("eth_sendRawTransaction", (_hex(raw),)) for raw in raw_transactions], size=_SENDS_PER_BATCH
         )
         refused = [pair for pair in zip(hashes, answers, strict=True) if isinstance(pair[1], Failure)]
+        # "Already known", "nonce too low" and their kin are no trouble where the node has these very bytes.
         known = self._rpc.batch([("eth_getTransactionByHash", (_hex(digest),)) for digest, _ in refused])
         lost = [
             f"{_hex(digest)}: {failure.message}"
@@ -63,7 +76,8 @@ class RpcChain:
             if not isinstance(transaction, dict)
         ]
         if lost:
-            raise ChainError(f"the node at {self.url} refused {len(lost)} transactions; {'; '.join(lost[:3])}")
+            kind = NonceTaken if any("nonce too low" in words for words in lost) else ChainError
+            raise kind(f"the node at {self.url} refused {len(lost)} transactions; {'; '.join(lost[:3])}")
         return hashes
 
     def receipts(self, hashes: Sequence[bytes]) -> list[Receipt | None]:
@@ -75,8 +89,11 @@ class RpcChain:
         ]
 
     def head(self) -> Block:
-        """Return the newest block."""
-        return self._read(_block, "eth_getBlockByNumber", "latest", False)
+        """Return the newest block; WrongChain where another chain than at the start is served by now."""
+        chain_id, block = self._rpc.batch([("eth_chainId", ()), ("eth_getBlockByNumber", ("latest", False))])
+        if (found := self._parsed(_quantity, chain_id, "eth_chainId")) != self._chain_id:
+            raise WrongChain(f"the node at {self.url} serves chain {found} now, and chain {self._chain_id} before")
+        return self._parsed(_block, block, "eth_getBlockByNumber")
 
     def block(self, number: int) -> Block:
         """Return a block by number; ChainError where there is none."""
@@ -86,9 +103,22 @@ class RpcChain:
         return self._parsed(_block, answer, "eth_getBlockByNumber")
 
     def logs(self, contract: Address, first_block: int, last_block: int) -> list[Log]:
-        """Return every log of the contract in these blocks (inclusive), in order."""
-        wanted = {"address": contract, "fromBlock": hex(first_block), "toBlock": hex(last_block)}
-        logs = self._read(lambda answer: [_log(log) for log in answer], "eth_getLogs", wanted)
+        """Return every log of the contract in these blocks (inclusive), in order.
+
+        Long ranges are asked for in parts, and in smaller ones where the node says that it is too much.
+        """
+        logs: list[Log] = []
+        begin, size = first_block, _LOG_BLOCKS
+        while begin <= last_block:
+            end = min(begin + size - 1, last_block)
+            part = self._logs(contract, begin, end)
+            if not isinstance(part, Failure):
+                logs += part
+                begin = end + 1
+            elif end > begin:
+                size = (end - begin + 1) // 2
+            else:
+                raise ChainError(f"the node at {self.url} failed eth_getLogs of block {begin}: {part.message}")
         return sorted(logs, key=lambda log: (log.block_number, log.log_index))
 
     def code(self, address: Address) -> bytes:
@@ -112,6 +142,17 @@ class RpcChain:
         """Close the connection."""
         self._rpc.close()
 
+    def _logs(self, contract: Address, first_block: int, last_block: int) -> list[Log] | Failure:
+        wanted = {"address": contract, "fromBlock": hex(first_block), "toBlock": hex(last_block)}
+        last, answer = self._rpc.batch(
+            [("eth_getBlockByNumber", (hex(last_block), False)), ("eth_getLogs", (wanted,))]
+        )
+        if last is None:  # a node that lags would give the logs of the blocks that it has, and not say so
+            raise ChainError(f"the node at {self.url} has no block {last_block} yet")
+        if isinstance(answer, Failure):
+            return answer
+        return self._parsed(lambda logs: [_log(log) for log in logs], answer, "eth_getLogs")
+
     def _read(self, parse: Callable[[Any], T], method: str, *parameters: Any) -> T:
         return self._parsed(parse, self._rpc.call(method, *parameters), method)
 
@@ -121,8 +162,8 @@ class RpcChain:
         except PetraError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            said = f"the node at {self.url} answers {method} with nonsense"
-            raise ChainError(f"{said}: {str(answer)[:80]!r}") from error
+            said = answer.message if isinstance(answer, Failure) else f"nonsense: {str(answer)[:80]!r}"
+            raise ChainError(f"the node at {self.url} answers {method} with {said}") from error
 
 
 def _hex(data: bytes) -> str:

@@ -1,8 +1,8 @@
 """The outbox: signed transactions on disk before they are sent (DESIGN 4).
 
 Decides: that an intent has one transaction for ever, and a nonce of a sender one owner. It does not send, and does not
-know what the bytes say. Invariant: what was put is pending until it is settled as done or void, across restarts; a
-batch is put whole or not at all.
+know what the bytes say. Invariant: what was put is pending until it is settled as done or void, across restarts, and
+again only where the block that settled it is gone; a batch is put whole or not at all.
 """
 
 import contextlib
@@ -90,7 +90,7 @@ class SqlOutbox:
         return [_signed_intent(row) for row in rows]
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Mark intents as done or void, for ever, all in one commit."""
+        """Mark intents as done or void, all in one commit."""
         if outcomes:
             settled = _OUTBOX.update().where(_OUTBOX.c.intent_id == sql.bindparam("key"))
             with self._transaction() as connection:
@@ -105,6 +105,15 @@ class SqlOutbox:
                         for outcome in outcomes
                     ],
                 )
+
+    def reopen(self, after_block: int) -> list[str]:
+        """Mark what was settled by a later block as pending again, and return those intents in the order of putting."""
+        later = _OUTBOX.c.block_number > after_block
+        with self._transaction() as connection:
+            reopened = connection.execute(sql.select(_OUTBOX.c.intent_id).where(later).order_by(_OUTBOX.c.position))
+            intent_ids = [row.intent_id for row in reopened]
+            connection.execute(_OUTBOX.update().where(later).values(state="pending", block_number=None))
+        return intent_ids
 
     def close(self) -> None:
         """Close the database."""

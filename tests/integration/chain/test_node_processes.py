@@ -179,6 +179,7 @@ def test_a_node_that_keeps_its_own_time_cannot_be_simulated_on(
     answers = iter(
         [
             b'"result": "0x7"',
+            b'"result": "0x7"',
             b'"result": {"number": "0x0", "hash": "0x", "parentHash": "0x", "timestamp": "0x0", "transactions": []}',
             b'"error": {"code": -32601, "message": "the method does not exist"}',
         ]
@@ -186,8 +187,9 @@ def test_a_node_that_keeps_its_own_time_cannot_be_simulated_on(
 
     def answer(handler: _Scripted) -> None:
         asked = handler.rfile.read(int(handler.headers["Content-Length"]))
-        number = asked.split(b'"id":')[1].split(b",")[0]
-        text = b'{"jsonrpc": "2.0", "id": ' + number + b", " + next(answers) + b"}"
+        numbers = [part.split(b",")[0] for part in asked.split(b'"id":')[1:]]
+        text = b", ".join(b'{"jsonrpc": "2.0", "id": ' + number + b", " + next(answers) + b"}" for number in numbers)
+        text = b"[" + text + b"]" if asked.startswith(b"[") else text
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(text)))
         handler.end_headers()
