@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 done, but a promise is broken; 2 bad input, nothing change
 import typer
 
 from petra.cli.doctor import doctor
+from petra.cli.live import live
 from petra.cli.report import report
 from petra.cli.simulate import simulate
 
@@ -19,5 +20,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(simulate)
+app.command()(live)
 app.command()(report)
 app.command()(doctor)

@@ -129,6 +129,7 @@ def _home_actors(world: World, dso: DsoState, keys: Keys, member: Member, *, hom
             patience_seconds=scenario.strategy.patience_seconds,
             retry_seconds=scenario.strategy.retry_seconds,
             minimum_watts=scenario.strategy.minimum_watts,
+            spare_offers=scenario.strategy.spare_offers,
             participates=home.override.participates,
             deposits=home.override.deposits,
         ),

@@ -1,11 +1,10 @@
 """Ledger events and blocks as plain JSON values, for the journal and the public record."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
-from petra.domain.blocks import Block, Log, Outcome
+from petra.domain.blocks import Block, Log
 from petra.domain.events import LedgerEvent
-from petra.store.outbox import SqlOutbox
 
 
 def as_fields(event: LedgerEvent) -> dict[str, object]:
@@ -13,11 +12,17 @@ def as_fields(event: LedgerEvent) -> dict[str, object]:
     return {name: value.hex() if isinstance(value, bytes) else value for name, value in asdict(event).items()}
 
 
-def block_line(block: Block, outcomes: Sequence[Outcome], logs: Sequence[Log], outbox: SqlOutbox) -> dict[str, object]:
-    """Return what everybody can know of a block: its transactions as signed, how they ended, and the raw logs."""
-    signed = outbox.find([outcome.intent_id for outcome in outcomes])
-    raw = {one.transaction_hash: one.raw for one in signed.values()}
-    ended = {outcome.transaction_hash: outcome for outcome in outcomes}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mined:
+    """A transaction in a block: its signed bytes, and how it ended."""
+
+    raw: bytes
+    succeeded: bool
+    gas_used: int
+
+
+def block_line(block: Block, mined: Mapping[bytes, Mined], logs: Sequence[Log]) -> dict[str, object]:
+    """Return what everybody can know of a block: its transactions (those that `mined` holds) and the raw logs."""
     return {
         "number": block.number,
         "hash": block.hash.hex(),
@@ -25,11 +30,12 @@ def block_line(block: Block, outcomes: Sequence[Outcome], logs: Sequence[Log], o
         "transactions": [
             {
                 "hash": transaction.hex(),
-                "raw": raw[transaction].hex(),
-                "succeeded": ended[transaction].done,
-                "gas_used": ended[transaction].gas_used,
+                "raw": mined[transaction].raw.hex(),
+                "succeeded": mined[transaction].succeeded,
+                "gas_used": mined[transaction].gas_used,
             }
             for transaction in block.transactions
+            if transaction in mined
         ],
         "logs": [
             {

@@ -126,7 +126,7 @@ class Stage:
         """
         first, *others = self.actors if audience is None else audience
         for actor in (first, *self.arrivals.sample(others, len(others))):
-            own = tuple(outcome for outcome in outcomes if self._owners[outcome.intent_id] is actor)
+            own = tuple(outcome for outcome in outcomes if self._owners.get(outcome.intent_id) is actor)
             self.give(actor, LedgerAdvanced(records=tuple(records), outcomes=own, view=view))
 
     def note_record(self, record: LedgerRecord) -> None:

@@ -160,7 +160,7 @@ def in_real_time(world: World, genesis: int, timestep_seconds: int) -> World:
                 update={
                     "delay_seconds_max": 0,
                     "deposit_window_seconds": shrunk(dso.deposit_window_seconds, 8 * block),
-                    "dispute_window_seconds": shrunk(dso.dispute_window_seconds, 4),
+                    "dispute_window_seconds": min(timestep_seconds, dso.dispute_window_seconds),
                 }
             ),
             "fabric": scenario.fabric.model_copy(update={"delay_seconds_min": 0, "delay_seconds_max": 0}),

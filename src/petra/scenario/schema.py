@@ -130,12 +130,16 @@ class Forecasting(Section):
 
 
 class Strategy(Section):
-    """[strategy]: how homes trade."""
+    """[strategy]: how homes trade.
+
+    `spare_offers`: how many offers a buyer accepts beyond those that would suffice, in case others are faster.
+    """
 
     name: Literal["midpoint"] = "midpoint"
     patience_seconds: Seconds = 60
     retry_seconds: Annotated[int, Field(ge=1, le=3_600)] = 15
     minimum_watts: Annotated[int, Field(ge=1, le=10**6)] = 1
+    spare_offers: Annotated[int, Field(ge=0, le=10)] = 1
 
 
 class Market(Section):
@@ -220,6 +224,11 @@ class Dso(Section):
     dispute_window_seconds: Seconds = 3_600
     tolerance_percent: Annotated[int, Field(ge=0, le=100)] = 5
     offline: tuple[Annotated[tuple[datetime, datetime], Field(strict=False)], ...] = Field(default=(), strict=False)
+
+    @property
+    def windows_seconds(self) -> int:
+        """From the end of a timestep until it is settled for good."""
+        return self.deposit_window_seconds + self.dispute_window_seconds
 
 
 class Grid(Section):

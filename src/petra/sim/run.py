@@ -5,18 +5,18 @@ Invariants: nothing comes from the wall clock; blocks stand on the grid starts +
 where a transaction waits; a transaction sent at time t stands in the first block after t, in the order of sending.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 from petra.chain.client import LedgerClient, deploy, read_records
-from petra.domain.blocks import Checkpoint, Intent
+from petra.domain.blocks import Block, Checkpoint, Intent, Outcome
 from petra.domain.terms import Address
 from petra.fabric.memory import MemoryFabric
 from petra.ledger.fold import LedgerView
 from petra.play.cast import enrol, introduce, plan_days, write_bills
-from petra.play.records import block_line
+from petra.play.records import Mined, block_line
 from petra.play.stage import Actor, Outside, Stage
 from petra.play.world import World
 from petra.ports import VirtualChain
@@ -58,8 +58,7 @@ class VirtualLedger:
     def deployed(self) -> None:
         """Make the first block, which holds the contract."""
         block = self.chain.mine(self.origin)
-        logs = self.chain.logs(self.contract, block.number, block.number)
-        self.publish(block_line(block, self.client.outcomes(), logs, self.outbox))
+        self._publish(block, self.client.outcomes())
         self._checkpoint = Checkpoint(block_number=block.number, block_hash=block.hash)
 
     def take(self, stage: Stage, intent: Intent) -> None:
@@ -78,8 +77,7 @@ class VirtualLedger:
         outcomes = self.client.outcomes()
         records, self._checkpoint = read_records(self.chain, self.contract, self._checkpoint)
         self.transactions += len(block.transactions)
-        logs = self.chain.logs(self.contract, block.number, block.number)
-        self.publish(block_line(block, outcomes, logs, self.outbox))
+        self._publish(block, outcomes)
         for record in records:
             self.view.observe(record.events)
             stage.note_record(record)
@@ -87,6 +85,16 @@ class VirtualLedger:
             if not outcome.done:
                 stage.note_void(outcome, self.chain.refusal(outcome.transaction_hash))
         stage.tell_of_blocks(records, outcomes, self.view)
+
+    def _publish(self, block: Block, outcomes: Sequence[Outcome]) -> None:
+        signed = self.outbox.find([outcome.intent_id for outcome in outcomes])
+        mined = {
+            outcome.transaction_hash: Mined(
+                raw=signed[outcome.intent_id].raw, succeeded=outcome.done, gas_used=outcome.gas_used
+            )
+            for outcome in outcomes
+        }
+        self.publish(block_line(block, mined, self.chain.logs(self.contract, block.number, block.number)))
 
 
 def simulate(

@@ -1,9 +1,11 @@
-"""Keys for simulations: every secret follows from a seed, so that a run can be repeated (DESIGN 12).
+"""Keys in memory: from a seed for simulations, from the operating system for what runs live (DESIGN 12).
 
-Decides: which secret an owner's n-th key has. It does not know what is signed. Whoever knows the seed knows every
-secret: live commands must refuse these keys. Invariant: same seed, owner and count, same address, whatever the other
-owners do.
+Decides: which secret an owner's n-th key has. It does not know what is signed. Whoever knows the seed of simulated keys
+knows every secret: live commands never use them. Invariant: same seed, owner and count, same simulated address,
+whatever the other owners do.
 """
+
+import secrets
 
 from petra.domain.terms import Address
 from petra.errors import StoreError
@@ -31,7 +33,29 @@ class SimulatedKeys:
 
     def sign(self, address: Address, digest: bytes) -> bytes:
         """Sign a 32-byte digest: 65 bytes r, s, v (0 or 1), low s; StoreError where the key is not ours."""
-        key = self._keys.get(address)
-        if key is None:
-            raise StoreError(f"there is no key of {address} here")
-        return key.sign(digest)
+        return _signed(self._keys, address, digest)
+
+
+class SystemKeys:
+    """Keys that nobody can guess, kept in memory only: when the process ends they are gone."""
+
+    def __init__(self) -> None:
+        """Start without keys."""
+        self._keys: dict[Address, SecretKey] = {}
+
+    def new(self, owner: str) -> Address:
+        """Make a key from the operating system's randomness and return its address; the owner is not kept."""
+        key = SecretKey(secrets.token_bytes(32))
+        self._keys[key.address] = key
+        return key.address
+
+    def sign(self, address: Address, digest: bytes) -> bytes:
+        """Sign a 32-byte digest: 65 bytes r, s, v (0 or 1), low s; StoreError where the key is not ours."""
+        return _signed(self._keys, address, digest)
+
+
+def _signed(keys: dict[Address, SecretKey], address: Address, digest: bytes) -> bytes:
+    key = keys.get(address)
+    if key is None:
+        raise StoreError(f"there is no key of {address} here")
+    return key.sign(digest)

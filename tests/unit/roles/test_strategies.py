@@ -59,9 +59,24 @@ def test_table(case: str) -> None:
         own_offer=own_offer,
         counter_offers=tuple(CounterOffer(offer_id=i, price=price * CENT, power=watts) for i, price, watts in offers),
         prices=PRICES,
+        spare_offers=0,
         patient=patient,
     )
     assert midpoint.decide(situation) == actions
+
+
+@pytest.mark.parametrize(("spare_offers", "taken"), [(0, [1]), (1, [1, 2]), (2, [1, 2, 3]), (9, [1, 2, 3])])
+def test_spare_offers_are_taken_beyond_the_need(spare_offers: int, taken: list[int]) -> None:
+    """A buyer takes as many offers more than it needs as it is told, if there are so many."""
+    situation = Situation(
+        power=-100,
+        own_offer=0,
+        counter_offers=tuple(CounterOffer(offer_id=i, price=19 * CENT, power=500) for i in (3, 1, 2)),
+        prices=PRICES,
+        spare_offers=spare_offers,
+        patient=True,
+    )
+    assert midpoint.decide(situation) == [Take(offer_id=offer_id) for offer_id in taken]
 
 
 OFFERS = st.lists(
@@ -76,7 +91,12 @@ def test_no_trade_is_worse_than_the_utility(
 ) -> None:
     """What is taken or posted lies between feed-in and retail, on the right side, and is no more than is needed."""
     situation = Situation(
-        power=power, own_offer=own_offer, counter_offers=tuple(offers), prices=prices, patient=patient
+        power=power,
+        own_offer=own_offer,
+        counter_offers=tuple(offers),
+        prices=prices,
+        spare_offers=0,
+        patient=patient,
     )
     actions = midpoint.decide(situation)
     by_id = {offer.offer_id: offer for offer in offers}

@@ -250,6 +250,7 @@ def _trade(state: ProsumerState, plan: Plan, now: int) -> list[Effect]:
         own_offer=left.offer_id,
         counter_offers=_counter_offers(state.view, plan),
         prices=schedule_in_force(state.schedules, plan.timestep),
+        spare_offers=state.habits.spare_offers,
         patient=now < plan.traded_since + state.habits.patience_seconds,
     )
     return [_submit(state, plan, _call(action, plan, situation.own_offer)) for action in state.strategy(situation)]

@@ -35,12 +35,14 @@ class Habits:
         patience_seconds: how long a buyer waits for asks before it posts a bid.
         retry_seconds: after how long a withdrawal without an answer is sent again.
         minimum_watts: smaller surplus or need is not worth a withdrawal.
+        spare_offers: how many offers a home accepts beyond those that would suffice.
         participates, deposits: False = a home that sits out, or never returns what it holds.
     """
 
     patience_seconds: int
     retry_seconds: int
     minimum_watts: int
+    spare_offers: int = 0
     participates: bool = True
     deposits: bool = True
 

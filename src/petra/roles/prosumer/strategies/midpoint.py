@@ -26,17 +26,20 @@ def midpoint(situation: Situation) -> int:
 
 
 def _enough(situation: Situation) -> list[CounterOffer]:
-    """Choose offers, best first, until they cover what is left; never worse than dealing with the utility."""
+    """Choose offers, best first, until they cover what is left, and some to spare: others may be faster.
+
+    An accept that is not needed any more is refused by the contract; none is worse than dealing with the utility.
+    """
     if situation.selling:
         acceptable = [offer for offer in situation.counter_offers if offer.price >= situation.prices.feed_in]
         best_first = sorted(acceptable, key=lambda offer: (-offer.price, offer.offer_id))
     else:
         acceptable = [offer for offer in situation.counter_offers if offer.price <= situation.prices.retail]
         best_first = sorted(acceptable, key=lambda offer: (offer.price, offer.offer_id))
-    chosen, missing = [], abs(situation.power)
+    enough, missing = 0, abs(situation.power)
     for offer in best_first:
         if missing <= 0:
             break
-        chosen.append(offer)
+        enough += 1
         missing -= offer.power
-    return chosen
+    return best_first[: enough + situation.spare_offers]

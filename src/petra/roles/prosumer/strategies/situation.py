@@ -23,6 +23,7 @@ class Situation:
         power: what is left of the asset, watts, signed as ever.
         own_offer: id of our open offer of it, 0 = none.
         counter_offers: of the other side, oldest first.
+        spare_offers: how many offers to accept beyond those that would suffice, in case a race for one is lost.
         patient: True while a buyer would rather wait for asks than post a bid.
     """
 
@@ -30,6 +31,7 @@ class Situation:
     own_offer: int
     counter_offers: tuple[CounterOffer, ...]
     prices: PriceSchedule
+    spare_offers: int
     patient: bool
 
     @property

@@ -1,0 +1,215 @@
+"""One run on the wall clock: deploy, enrol, play the market day while the chain makes its own blocks (DESIGN 12).
+
+Decides: who works through which node, and when the clock moves on. The cast decides everything else.
+Invariant: the same roles, transactions and messages as in a simulation; only the clock and the blocks are others'.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from random import Random
+
+from petra.chain.client import LedgerClient, deploy
+from petra.chain.reader import LedgerReader
+from petra.domain.refusals import Refusal
+from petra.domain.terms import Address, Terms
+from petra.errors import ChainError
+from petra.fabric.memory import MemoryFabric
+from petra.play.cast import Cast, enrol, introduce, plan_days, write_bills
+from petra.play.stage import Outside, Stage
+from petra.play.world import World, in_real_time
+from petra.ports import Chain
+from petra.runtime.node import LiveNode, News
+from petra.runtime.public import PublicRecord
+from petra.store.journal import JsonLines, JsonlJournal
+from petra.store.keys import SystemKeys
+from petra.store.outbox import SqlOutbox
+from petra.wire.envelope import signature_domain
+from petra.wire.transaction import SignedIntent
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSettings:
+    """How a world is played in real time.
+
+    Attributes:
+        timestep_seconds: T.
+        lead_seconds: from the deployment to the first forecast.
+        confirmations: blocks on top of one that make it final.
+        node_patience_seconds: how long a node may fail before the run is given up.
+    """
+
+    timestep_seconds: int
+    lead_seconds: int = 6
+    confirmations: int = 1
+    node_patience_seconds: float = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveResult:
+    """What a finished run tells its caller; `alarms` are broken promises."""
+
+    transactions: int
+    reorganisations: int
+    alarms: tuple[str, ...]
+
+
+def play_live(
+    world: World,
+    chains: Sequence[Chain],
+    settings: LiveSettings,
+    directory: Path,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> LiveResult:
+    """Play a world in real time and write journal, public record and bills into an existing directory.
+
+    Args:
+        world: who plays what; its seconds are stretched to `settings.timestep_seconds`.
+        chains: the nodes of one chain; the DSO works through the first, the homes through all in turn.
+        settings: T, lead and finality.
+        directory: gets journal.jsonl, ledger.jsonl and bills/.
+        on_progress: called with the share of the run that is over, 0 .. 1.
+
+    Raises:
+        ChainError: the contract was not mined, or a node failed for too long.
+    """
+    keys, outboxes = SystemKeys(), [SqlOutbox() for _ in chains]
+    now = int(time.time())
+    played = in_real_time(world, now + settings.lead_seconds + _deployment_seconds(world), settings.timestep_seconds)
+    terms = played.terms(keys.new("dso"))
+    deployment, contract = _deployed(chains[0], keys, outboxes[0], terms, seconds=3 * _deployment_seconds(world))
+    signed = {deployment.transaction_hash: deployment.raw}
+    with JsonlJournal(directory / "journal.jsonl") as journal, JsonLines(directory / "ledger.jsonl") as public:
+        nodes = [
+            LiveNode(
+                name=f"node {number}",
+                chain=chain,
+                outbox=outbox,
+                signed=signed,
+                client=LedgerClient(chain, keys, outbox, contract, confirmations=settings.confirmations),
+                reader=LedgerReader(chain, contract, terms, confirmations=settings.confirmations),
+                patience_seconds=settings.node_patience_seconds,
+            )
+            for number, (chain, outbox) in enumerate(zip(chains, outboxes, strict=True))
+        ]
+        by_actor: dict[str, LiveNode] = {}
+        outside = Outside(
+            contract=contract,
+            fabric=MemoryFabric(Random(secrets.randbits(64)), delay_seconds_max=0),
+            keys=keys,
+            journal=journal,
+            domain=signature_domain(chains[0].chain_id, contract),
+            submit=lambda actor, intent: by_actor[actor.name].take(intent),
+        )
+        stage = Stage(outside=outside, now=int(time.time()), arrivals=Random(secrets.randbits(64)))
+        cast = enrol(played, stage, terms, secrets.randbits(62))
+        _share_out(cast, nodes, by_actor)
+        introduce(cast, chains[0].chain_id)
+        plan_days(cast)
+        (receipt,) = chains[0].receipts([deployment.transaction_hash])
+        record = PublicRecord(
+            chains[0],
+            contract,
+            signed,
+            public,
+            confirmations=settings.confirmations,
+            first_block=receipt.block_number if receipt else chains[0].head().number,
+        )
+        day = _Day(cast, nodes, record, on_progress)
+        day.play()
+        write_bills(cast, directory / "bills")
+    return LiveResult(
+        transactions=record.transactions, reorganisations=day.reorganisations, alarms=tuple(cast.dso_state.alarms)
+    )
+
+
+class _Day:
+    """The loop: what is due, what waits to be sent, what the nodes tell."""
+
+    def __init__(
+        self, cast: Cast, nodes: Sequence[LiveNode], record: PublicRecord, on_progress: Callable[[float], None]
+    ) -> None:
+        self.reorganisations = 0
+        self._stage = cast.stage
+        self._nodes = nodes
+        self._record = record
+        self._on_progress = on_progress
+        self._begins = cast.stage.now
+        dso = cast.dso_state.policy
+        self._ends = cast.dso_state.cut_off(cast.world.last_timestep) + dso.dispute_window_seconds + 2
+
+    def play(self) -> None:
+        """Go on until nothing is planned and the last block is told of."""
+        stage = self._stage
+        while stage.next_at is not None or time.time() < self._ends:
+            self._do_what_is_due()
+            for node in self._nodes:
+                node.send(time.time())
+            for number, node in enumerate(self._nodes):
+                if news := node.news(time.time()):
+                    self._tell(node, news, is_first=number == 0)
+            self._on_progress(min(1.0, (time.time() - self._begins) / max(1, self._ends - self._begins)))
+            time.sleep(POLL_SECONDS)
+        self._record.write_on()
+
+    def _do_what_is_due(self) -> None:
+        stage = self._stage
+        while (at := stage.next_at) is not None and at <= time.time():
+            stage.now = max(stage.now, at)
+            stage.do_next()
+        stage.now = max(stage.now, int(time.time()))
+
+    def _tell(self, node: LiveNode, news: News, *, is_first: bool) -> None:
+        """Let the actors of a node hear its news; the journal is written from the first node's."""
+        self.reorganisations += news.reorganised
+        if is_first:
+            for record in news.records:
+                self._stage.note_record(record)
+            self._record.write_on()
+        for outcome in news.outcomes:
+            if not outcome.done:
+                self._stage.note_void(outcome, _refusal(node.chain, outcome.transaction_hash))
+        if node.actors and node.reader.view is not None:
+            self._stage.tell_of_blocks(news.records, news.outcomes, node.reader.view, node.actors)
+
+
+def _share_out(cast: Cast, nodes: Sequence[LiveNode], by_actor: dict[str, LiveNode]) -> None:
+    """Give every home a node in turn, and the DSO the first."""
+    turns = cycle(nodes)
+    for actors in ([cast.dso], *([home.agent, home.meter] for home in cast.homes)):
+        node = next(turns)
+        node.actors += actors
+        by_actor.update({actor.name: node for actor in actors})
+
+
+def _deployment_seconds(world: World) -> int:
+    return 4 * world.scenario.chain.block_seconds + 2
+
+
+def _deployed(
+    chain: Chain, keys: SystemKeys, outbox: SqlOutbox, terms: Terms, *, seconds: int
+) -> tuple[SignedIntent, Address]:
+    """Put the contract on the chain and wait until it stands there."""
+    signed, contract = deploy(chain, keys, outbox, terms.dso, terms)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        (receipt,) = chain.receipts([signed.transaction_hash])
+        if receipt is not None:
+            if not receipt.succeeded:
+                raise ChainError("the node refused the contract: its EVM or its gas limit does not carry it")
+            return signed, contract
+        time.sleep(POLL_SECONDS)
+    raise ChainError(f"the contract was not mined within {seconds} s: does the node make blocks, at gas price 0?")
+
+
+def _refusal(chain: Chain, transaction_hash: bytes) -> Refusal | None:
+    """Return why the contract refused, None where the node does not say: few nodes keep traces."""
+    try:
+        return chain.refusal(transaction_hash)
+    except ChainError:
+        return None
