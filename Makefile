@@ -11,11 +11,11 @@ LEDGER ?= $$(python scripts/bootstrap.py ledger)
 CODE := $(shell for folder in src tests scripts benchmarks examples; do find $$folder -name '*.py' 2>/dev/null | grep -q . && echo $$folder; done)
 FORGE = $$(python -c 'from petra.tools import find_foundry; print(find_foundry("forge") or "forge")')
 
-.PHONY: help setup demo test test-all lint fix typecheck layers contracts check bench lock clean
+.PHONY: help setup demo test test-all lint fix typecheck layers contracts check bench lock network-tools clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(DEV) $(NODE) ## install everything into .venv and node_modules
 
@@ -54,8 +54,11 @@ bench: $(DEV) $(NODE) ## measure
 lock: $(DEV) $(NODE) ## write the lock files again, with the newest versions that pyproject.toml and package.json allow
 	python scripts/lock.py
 
+network-tools: $(USE) ## build geth, the node of `petra network`, into .tools
+	python scripts/network_tools.py
+
 clean: ## remove everything that make made, but no run
-	rm -rf .venv node_modules .setup.log .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache contracts/out contracts/cache
+	rm -rf .venv .tools node_modules .setup.log .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache contracts/out contracts/cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is older than its inputs, or missing: let the script see whether there is anything to do.

@@ -1,12 +1,14 @@
-"""Where the programs are that PETra starts but does not contain: anvil, and for contributors forge.
+"""Where the programs are that PETra starts but does not contain: anvil, geth, and for contributors forge.
 
-Decides which binary is used, in this order: the one that PETRA_ANVIL names, the checkout's own (npm, by lock file), the
-PATH's. It does not know what the programs are for, and it starts none but to ask its version. Invariant: what it
-returns is a native binary. npm's `anvil` is a launcher, and whoever kills a launcher leaves the node running.
+Decides which binary is used, in this order: the one that PETRA_ANVIL or PETRA_GETH names, the checkout's own (npm, by
+lock file; `make network-tools`), the PATH's. It does not know what the programs are for, and it starts none but to ask
+its version. Invariant: what it returns is a native binary. npm's `anvil` is a launcher, and whoever kills a launcher
+leaves the node running.
 """
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +47,21 @@ def find_anvil() -> Path | None:
     return find_foundry("anvil")
 
 
+def find_geth() -> Path | None:
+    """Return a geth that can sign blocks by clique, as only those up to 1.13 do; None where there is none.
+
+    PETRA_GETH, where set, is final.
+    """
+    named = os.environ.get("PETRA_GETH")
+    if named:
+        candidates = [named]
+    else:
+        checkout = find_checkout()
+        built = [str(checkout / ".tools" / "bin" / "geth")] if checkout is not None else []
+        candidates = [*built, shutil.which("geth") or ""]
+    return next((Path(name) for name in candidates if name and _has_clique(Path(name))), None)
+
+
 def find_foundry(tool: str) -> Path | None:
     """Return the native binary of one of Foundry's tools: the checkout's, or else the PATH's."""
     checkout = find_checkout()
@@ -71,6 +88,10 @@ def read_version(program: Path) -> str | None:
 
 def _is_checkout(folder: Path) -> bool:
     return (folder / "src" / "petra" / "tools.py").is_file() and (folder / "package-lock.json").is_file()
+
+
+def _has_clique(program: Path) -> bool:
+    return re.match(r"geth version 1\.13\.\d+", read_version(program) or "") is not None
 
 
 def _is_native(program: Path) -> bool:

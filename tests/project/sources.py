@@ -7,7 +7,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TEXT_SUFFIXES = {"", *".css .html .js .json .md .mjs .py .sh .sol .toml .txt .yaml .yml".split()}
-MADE = {".git", ".hypothesis", ".venv", "__pycache__", "build", "cache", "dist", "node_modules", "out", "runs"}
+MADE = {*".git .hypothesis .petra .tools .venv __pycache__ build cache dist node_modules out runs".split()}
 
 
 def text_files(*folders: str) -> Iterator[Path]:

@@ -6,6 +6,8 @@ Exit codes: 0 done; 1 done, but a promise is broken; 2 bad input, nothing change
 
 import typer
 
+from petra.cli import network
+from petra.cli.deploy import deploy
 from petra.cli.doctor import doctor
 from petra.cli.live import live
 from petra.cli.report import report
@@ -22,4 +24,6 @@ app = typer.Typer(
 app.command()(simulate)
 app.command()(live)
 app.command()(report)
+app.add_typer(network.app, name="network")
+app.command()(deploy)
 app.command()(doctor)
