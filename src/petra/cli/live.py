@@ -36,7 +36,8 @@ def live(
         int | None, typer.Option(help="Timesteps between trading and delivery, instead of the scenario's.")
     ] = None,
     block_seconds: Annotated[int, typer.Option(help="The chain's seconds from block to block.")] = 1,
-    confirmations: Annotated[int, typer.Option(help="Blocks on top of one that make it final.")] = 1,
+    confirmations: Annotated[int, typer.Option(help="Blocks on top of one that make it final for homes.")] = 1,
+    dso_confirmations: Annotated[int, typer.Option(help="The same for the DSO and its books.")] = 3,
     out: Annotated[Path | None, typer.Option(help="Where the run directory goes; runs/SCENARIO-live.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing run directory.")] = False,
     json_output: Annotated[
@@ -56,7 +57,9 @@ def live(
             from petra.runtime import LiveSettings, play_live
 
             chains = _open_chains(_urls(rpc, network))
-            settings = LiveSettings(timestep_seconds=timestep_seconds, confirmations=confirmations)
+            settings = LiveSettings(
+                timestep_seconds=timestep_seconds, confirmations=confirmations, dso_confirmations=dso_confirmations
+            )
             try:
                 with progress_bar(world.scenario.run.name) as on_progress:
                     result = play_live(world, chains, settings, directory, on_progress)

@@ -40,13 +40,15 @@ class LiveSettings:
     Attributes:
         timestep_seconds: T.
         lead_seconds: from the deployment to the first forecast.
-        confirmations: blocks on top of one that make it final.
+        confirmations: blocks on top of one that make it final for the homes, who trade.
+        dso_confirmations: the same for the DSO, who keeps the books; a clique of n validators wants n / 2 + 1.
         node_patience_seconds: how long a node may fail before the run is given up.
     """
 
     timestep_seconds: int
     lead_seconds: int = 6
     confirmations: int = 1
+    dso_confirmations: int = 3
     node_patience_seconds: float = 60
 
 
@@ -78,24 +80,29 @@ def play_live(
     Raises:
         ChainError: the contract was not mined, or a node failed for too long.
     """
-    keys, outboxes = SystemKeys(), [SqlOutbox() for _ in chains]
+    keys, dso_outbox = SystemKeys(), SqlOutbox()
     now = int(time.time())
     played = in_real_time(world, now + settings.lead_seconds + _deployment_seconds(world), settings.timestep_seconds)
     terms = played.terms(keys.new("dso"))
-    deployment, contract = _deployed(chains[0], keys, outboxes[0], terms, seconds=3 * _deployment_seconds(world))
+    deployment, contract = _deployed(chains[0], keys, dso_outbox, terms, seconds=3 * _deployment_seconds(world))
     signed = {deployment.transaction_hash: deployment.raw}
     with JsonlJournal(directory / "journal.jsonl") as journal, JsonLines(directory / "ledger.jsonl") as public:
-        nodes = [
-            LiveNode(
-                name=f"node {number}",
+
+        def live_node(chain: Chain, outbox: SqlOutbox, confirmations: int, name: str) -> LiveNode:
+            client = LedgerClient(chain, keys, outbox, contract, confirmations=confirmations, queues=(terms.dso,))
+            return LiveNode(
+                name=name,
                 chain=chain,
                 outbox=outbox,
                 signed=signed,
-                client=LedgerClient(chain, keys, outbox, contract, confirmations=settings.confirmations),
-                reader=LedgerReader(chain, contract, terms, confirmations=settings.confirmations),
+                client=client,
+                reader=LedgerReader(chain, contract, terms, confirmations=confirmations),
                 patience_seconds=settings.node_patience_seconds,
             )
-            for number, (chain, outbox) in enumerate(zip(chains, outboxes, strict=True))
+
+        nodes = [
+            live_node(chains[0], dso_outbox, settings.dso_confirmations, "the DSO's node"),
+            *(live_node(c, SqlOutbox(), settings.confirmations, f"node {n}") for n, c in enumerate(chains, start=1)),
         ]
         by_actor: dict[str, LiveNode] = {}
         outside = Outside(
@@ -117,7 +124,7 @@ def play_live(
             contract,
             signed,
             public,
-            confirmations=settings.confirmations,
+            confirmations=settings.dso_confirmations,
             first_block=receipt.block_number if receipt else chains[0].head().number,
         )
         day = _Day(cast, nodes, record, on_progress)
@@ -142,6 +149,7 @@ class _Day:
         self._begins = cast.stage.now
         dso = cast.dso_state.policy
         self._ends = cast.dso_state.cut_off(cast.world.last_timestep) + dso.dispute_window_seconds + 2
+        self._alarms = cast.dso_state.alarms
 
     def play(self) -> None:
         """Go on until nothing is planned and the last block is told of."""
@@ -166,7 +174,11 @@ class _Day:
 
     def _tell(self, node: LiveNode, news: News, *, is_first: bool) -> None:
         """Let the actors of a node hear its news; the journal is written from the first node's."""
-        self.reorganisations += news.reorganised
+        if news.undone is not None:
+            self.reorganisations += 1
+            if is_first:
+                # What the books say of these transactions cannot be taken back here: that is a broken promise.
+                self._alarms.append(f"{len(news.undone)} final transactions vanished: set more confirmations")
         if is_first:
             for record in news.records:
                 self._stage.note_record(record)
@@ -179,10 +191,11 @@ class _Day:
 
 
 def _share_out(cast: Cast, nodes: Sequence[LiveNode], by_actor: dict[str, LiveNode]) -> None:
-    """Give every home a node in turn, and the DSO the first."""
-    turns = cycle(nodes)
-    for actors in ([cast.dso], *([home.agent, home.meter] for home in cast.homes)):
-        node = next(turns)
+    """Give the DSO the first node, and every home one of the others in turn."""
+    first, *others = nodes
+    turns = cycle(others)
+    places = [(first, [cast.dso]), *((next(turns), [home.agent, home.meter]) for home in cast.homes)]
+    for node, actors in places:
         node.actors += actors
         by_actor.update({actor.name: node for actor in actors})
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from petra.chain.client import LedgerClient
-from petra.chain.errors import Reorganised
+from petra.chain.errors import NonceUnresolved, Reorganised
 from petra.chain.reader import LedgerReader
 from petra.domain.blocks import Block, Intent, LedgerRecord, Outcome
 from petra.errors import ChainError
@@ -22,12 +22,16 @@ RESEND_BLOCKS = 5  # after so many blocks without a receipt the same bytes are s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """What a node told since the last time: its newest block, and what became final."""
+    """What a node told since the last time: its newest block, and what became final.
+
+    Attributes:
+        undone: None, or: final blocks are gone, and with them these transactions (hashes).
+    """
 
     head: Block
     records: tuple[LedgerRecord, ...]
     outcomes: tuple[Outcome, ...]
-    reorganised: bool = False
+    undone: tuple[bytes, ...] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +67,10 @@ class LiveNode:
         waiting, self._waiting = self._waiting, []
         try:
             self.client.submit(waiting)
+        except NonceUnresolved:
+            # A reorganisation took an outcome back: its sender waits for it again, and so do we.
+            self._waiting = waiting
+            return
         except ChainError as error:
             self._fails(error, now)
         kept = self.outbox.find([intent.intent_id for intent in waiting])
@@ -91,8 +99,9 @@ class LiveNode:
     def _read(self, head: Block) -> News:
         try:
             records: Sequence[LedgerRecord] = self.reader.advance()
-        except Reorganised:
-            return News(head=head, records=(), outcomes=(), reorganised=True)
+        except Reorganised as error:
+            self.client.reopen(error.ancestor)
+            return News(head=head, records=(), outcomes=(), undone=error.undone)
         return News(head=head, records=tuple(records), outcomes=tuple(self.client.outcomes()))
 
     def _fails(self, error: ChainError, now: float) -> None:
