@@ -152,7 +152,7 @@ def in_real_time(world: World, genesis: int, timestep_seconds: int) -> World:
         update={
             "strategy": strategy.model_copy(
                 update={
-                    "patience_seconds": shrunk(strategy.patience_seconds, 2 * block),
+                    "patience_seconds": shrunk(strategy.patience_seconds, 8 * block),
                     "retry_seconds": shrunk(strategy.retry_seconds, 2),
                 }
             ),
