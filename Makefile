@@ -11,7 +11,7 @@ LEDGER ?= $$(python scripts/bootstrap.py ledger)
 CODE := $(shell for folder in src tests scripts benchmarks examples; do find $$folder -name '*.py' 2>/dev/null | grep -q . && echo $$folder; done)
 FORGE = $$(python -c 'from petra.tools import find_foundry; print(find_foundry("forge") or "forge")')
 
-.PHONY: help setup demo test test-all lint fix typecheck layers contracts check bench lock network-tools clean
+.PHONY: help setup demo test test-marked test-all lint fix typecheck layers contracts check bench lock network-tools clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -25,10 +25,12 @@ demo: $(USE) $(if $(filter memory,$(LEDGER)),,$(NODE)) ## simulate the paper's c
 	@echo "The report: runs/demo/report.html"
 
 test: $(DEV) $(NODE) ## run the tests (under two minutes)
-	python -m pytest -q -n 2 -m "not slow" $(ARGS)
+	python -m pytest -q -n 2 -m "not slow and not geth" $(ARGS)
 
-test-all: $(DEV) $(NODE) ## run the slow tests too
-	python -m pytest -q -n 2 $(ARGS)
+test-marked: $(DEV) $(NODE) network-tools ## run the other tests: the slow ones, and those on a network of validators
+	python -m pytest -q -n 2 -m "slow or geth" $(ARGS)
+
+test-all: test test-marked ## run every test
 
 lint: $(DEV) ## check style and formatting of imports
 	ruff check $(CODE)
