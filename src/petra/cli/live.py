@@ -11,6 +11,8 @@ from petra.cli.guard import guarded
 from petra.cli.runs import finish, progress_bar, read_world, run_directory, summarised, write_about
 from petra.errors import ChainError, InputError
 
+NODE_TIMEOUT_SECONDS = 3.0  # a node that hangs must not hold up the homes of the others
+
 if TYPE_CHECKING:
     from petra.chain.rpc import RpcChain
     from petra.play.world import World
@@ -131,7 +133,7 @@ def _open_chains(urls: list[str]) -> list["RpcChain"]:
     chains: list[RpcChain] = []
     for url in urls:
         try:
-            chains.append(RpcChain(url))
+            chains.append(RpcChain(url, timeout_seconds=NODE_TIMEOUT_SECONDS, patience_seconds=0))
         except ChainError as error:
             problems.append(f"{error}: start the node, or `petra network up`")
     genesis = {chain.block(0).hash for chain in chains}

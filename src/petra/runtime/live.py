@@ -7,6 +7,7 @@ Invariant: the same roles, transactions and messages as in a simulation; only th
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -182,7 +183,8 @@ class _Day:
         if is_first:
             for record in news.records:
                 self._stage.note_record(record)
-            self._record.write_on()
+            with suppress(ChainError):  # it is written on with the next news
+                self._record.write_on()
         for outcome in news.outcomes:
             if not outcome.done:
                 self._stage.note_void(outcome, _refusal(node.chain, outcome.transaction_hash))

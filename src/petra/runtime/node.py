@@ -17,6 +17,7 @@ from petra.play.stage import Actor
 from petra.ports import Chain
 from petra.store.outbox import SqlOutbox
 
+PAUSE_SECONDS = 1.0  # between two attempts at a node that fails
 RESEND_BLOCKS = 5  # after so many blocks without a receipt the same bytes are sent again
 
 
@@ -54,6 +55,7 @@ class LiveNode:
     _waiting: list[Intent] = field(default_factory=list)
     _head: bytes = b""
     _failing_since: float | None = None
+    _quiet_until: float = 0
     _resent_at: int = 0
 
     def take(self, intent: Intent) -> None:
@@ -62,7 +64,7 @@ class LiveNode:
 
     def send(self, now: float) -> None:
         """Sign, keep and send what waits; what cannot be sent now is sent with the next news."""
-        if not self._waiting:
+        if not self._waiting or now < self._quiet_until:
             return
         waiting, self._waiting = self._waiting, []
         try:
@@ -82,6 +84,8 @@ class LiveNode:
         Raises:
             ChainError: it has not answered for longer than its patience.
         """
+        if now < self._quiet_until:
+            return None
         try:
             head = self.chain.head()
             if head.hash == self._head:
@@ -105,6 +109,9 @@ class LiveNode:
         return News(head=head, records=tuple(records), outcomes=tuple(self.client.outcomes()))
 
     def _fails(self, error: ChainError, now: float) -> None:
+        """Leave the node alone for a moment, so that it does not hold up the others; give up after a while."""
         self._failing_since = self._failing_since or now
+        self._quiet_until = now + PAUSE_SECONDS
+        self._resent_at = -RESEND_BLOCKS  # what it may have lost is sent again with its first news
         if now - self._failing_since > self.patience_seconds:
             raise ChainError(f"{self.name} has failed for {self.patience_seconds:.0f} s: {error}") from error
