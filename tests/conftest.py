@@ -1,4 +1,4 @@
-"""What all tests share: the settings of hypothesis, and what happens to anvil's tests where there is no anvil."""
+"""What all tests share: the settings of hypothesis, and what happens to a node's tests where there is no such node."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import signal
 import pytest
 from hypothesis import settings
 
-from petra.tools import find_anvil
+from petra.tools import find_anvil, find_geth
 
 # The machine may be busy with other tests, so a slow example says nothing about our code.
 settings.register_profile("petra", deadline=None, print_blob=True)
@@ -21,8 +21,17 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a node where there is none; but never in CI, where a silent skip would pass for a success."""
-    if os.environ.get("CI") or find_anvil() is not None:
+    if os.environ.get("CI"):
         return
+    missing = {
+        name: reason
+        for name, binary, reason in (
+            ("anvil", find_anvil(), "no anvil here: `petra doctor` says why"),
+            ("geth", find_geth(), "no geth 1.13 here: `make network-tools` builds it"),
+        )
+        if binary is None
+    }
     for item in items:
-        if item.get_closest_marker("anvil"):
-            item.add_marker(pytest.mark.skip(reason="no anvil here: `petra doctor` says why"))
+        for name, reason in missing.items():
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=reason))
