@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-import {IPetra} from "../src/IPetra.sol";
-import {Handler} from "./Handler.sol";
 import {Vm} from "./Vm.sol";
+import {MockMarket} from "./mocks/MockMarket.sol";
+import {Handler} from "./invariants/Handler.sol";
+import {MarketHandler} from "./invariants/MarketHandler.sol";
 
-/// @title The manual's invariants 1, 3 and 4, whatever happens in whatever order
-contract InvariantsTest {
+/// @title The manual's nine invariants, whatever happens in whatever order
+/// @dev One campaign for each kind of deployment checks them all: `Promises` says how.
+abstract contract Invariants {
     Vm internal constant vm = Vm(0x7109709ECfa91a80626fF3989D68f67F5b1DD12D);
 
     Handler internal handler;
-    IPetra internal petra;
-
-    function setUp() external {
-        handler = new Handler();
-        petra = handler.ledger();
-    }
 
     struct FuzzSelector {
         address target;
         bytes4[] selectors;
     }
+
+    function setUp() external {
+        handler = _world();
+    }
+
+    function _world() internal virtual returns (Handler);
 
     /// What forge calls at random: the handler's verbs and nothing else.
     function targetContracts() external view returns (address[] memory targets) {
@@ -29,68 +31,86 @@ contract InvariantsTest {
     }
 
     function targetSelectors() external view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](7);
+        bytes4[] memory selectors = new bytes4[](4);
         selectors[0] = Handler.grant.selector;
         selectors[1] = Handler.post.selector;
-        selectors[2] = Handler.rescind.selector;
-        selectors[3] = Handler.accept.selector;
-        selectors[4] = Handler.depositAsset.selector;
-        selectors[5] = Handler.depositMoney.selector;
-        selectors[6] = Handler.wait.selector;
+        selectors[2] = Handler.accept.selector;
+        selectors[3] = Handler.meanwhile.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), selectors);
     }
 
-    function invariant_1_energy_per_timestep_and_side_is_what_was_issued() external view {
-        uint256[24][2] memory live;
-        for (uint64 id = 1; id <= handler.lastAssetID(); ++id) {
-            (address owner, int64 power, uint64 start, uint64 end,) = petra.assets(id);
-            if (owner == address(0)) continue;
-            uint256[24] memory side = live[power > 0 ? 1 : 0];
-            for (uint64 timestep = start; timestep <= end; ++timestep) {
-                side[timestep] += uint64(power > 0 ? power : -power);
+    function invariant_the_ledger_keeps_its_promises() external view {
+        handler.checkPromises();
+    }
+
+    /// Everybody can take everything back, and the tally of the run is written where somebody asks for it.
+    function afterInvariant() external {
+        string memory tally = _tally();
+        handler.takeAllBack();
+        string memory path = vm.envOr("PETRA_TALLY", string(""));
+        if (bytes(path).length > 0) vm.writeLine(path, tally);
+    }
+
+    /* TALLY */
+
+    /// calls, refusals, trades; then shapes of the offered and of the provided side; then trades by number of pieces.
+    function _tally() internal view returns (string memory line) {
+        line = string.concat(_name(), " ", vm.toString(handler.calls()), " ", vm.toString(handler.refusals()));
+        line = string.concat(line, " ", vm.toString(handler.trades()));
+        for (uint256 side = 0; side < 2; ++side) {
+            for (uint256 shape = 0; shape < 5; ++shape) {
+                line = string.concat(line, " ", vm.toString(handler.shapes(side, shape)));
             }
         }
-        for (uint64 timestep = 0; timestep < handler.TIMESTEPS(); ++timestep) {
-            _assertBalanced(live[1][timestep], true, timestep);
-            _assertBalanced(live[0][timestep], false, timestep);
+        for (uint256 count = 0; count < 7; ++count) {
+            line = string.concat(line, " ", vm.toString(handler.pieces(count)));
         }
     }
 
-    function _assertBalanced(uint256 live, bool isProduction, uint64 timestep) internal view {
-        uint256 deposited = handler.deposited(isProduction, timestep);
-        vm.assertEq(live + deposited, handler.issued(isProduction, timestep), "energy of a timestep");
+    function _name() internal pure virtual returns (string memory);
+}
+
+/// Prices are free, assets divisible: the paper's first come, first served.
+contract FreeOffersInvariantsTest is Invariants {
+    function _world() internal override returns (Handler) {
+        return new Handler(address(0), 0, true);
     }
 
-    function invariant_3_free_escrowed_and_deposited_money_is_what_was_issued() external view {
-        uint256 money = handler.depositedMoney();
-        for (uint160 number = 0; number < handler.people(); ++number) {
-            money += petra.balances(handler.person(number));
-        }
-        uint256 timestepSeconds = petra.terms().timestepSeconds;
-        for (uint64 offerID = 1; offerID <= handler.lastOfferID(); ++offerID) {
-            (, uint64 assetID, uint64 price, bool open) = petra.offers(offerID);
-            (, int64 power, uint64 start, uint64 end,) = petra.assets(assetID);
-            if (!open || power > 0) continue;
-            money += uint256(uint64(-power)) * (end - start + 1) * timestepSeconds * price / 3_600_000;
-        }
-        vm.assertEq(money, handler.issuedMoney(), "money");
+    function _name() internal pure override returns (string memory) {
+        return "free-offers";
+    }
+}
+
+/// One price for each period of eight timesteps.
+contract PricedOffersInvariantsTest is Invariants {
+    function _world() internal override returns (Handler) {
+        return new Handler(address(0), 8, true);
     }
 
-    function invariant_4_an_asset_on_offer_is_in_exactly_one_open_offer() external view {
-        uint256 onOffer = 0;
-        for (uint64 id = 1; id <= handler.lastAssetID(); ++id) {
-            (,,,, uint64 offerID) = petra.assets(id);
-            if (offerID == 0) continue;
-            ++onOffer;
-            (, uint64 assetID,, bool open) = petra.offers(offerID);
-            vm.assertTrue(open && assetID == id, "the offer of an asset is open and names it");
-        }
-        uint256 open_ = 0;
-        for (uint64 offerID = 1; offerID <= handler.lastOfferID(); ++offerID) {
-            (,,, bool open) = petra.offers(offerID);
-            if (open) ++open_;
-        }
-        vm.assertEq(open_, onOffer, "as many open offers as assets on offer");
+    function _name() internal pure override returns (string memory) {
+        return "priced-offers";
+    }
+}
+
+/// Assets are traded whole or not at all.
+contract WholeLotsInvariantsTest is Invariants {
+    function _world() internal override returns (Handler) {
+        return new Handler(address(0), 0, false);
+    }
+
+    function _name() internal pure override returns (string memory) {
+        return "whole-lots";
+    }
+}
+
+/// A market locks and settles.
+contract MarketInvariantsTest is Invariants {
+    function _world() internal override returns (Handler) {
+        return new MarketHandler(new MockMarket());
+    }
+
+    function _name() internal pure override returns (string memory) {
+        return "market";
     }
 }

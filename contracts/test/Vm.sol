@@ -24,6 +24,9 @@ interface Vm {
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory logs);
     function getCode(string calldata artifact) external view returns (bytes memory creationCode);
+    function envOr(string calldata name, string calldata otherwise) external view returns (string memory value);
+    function writeLine(string calldata path, string calldata line) external;
+    function toString(uint256 number) external pure returns (string memory text);
     function lastCallGas() external returns (Gas memory gas);
     function assertTrue(bool condition, string calldata message) external pure;
     function assertEq(bool left, bool right, string calldata message) external pure;
