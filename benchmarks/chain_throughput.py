@@ -59,7 +59,7 @@ def prepare(chain: VirtualChain, folder: Path, senders: int) -> Market:
     addresses = [keys.new(f"home {number}") for number in range(senders)]
     market = Market(chain=chain, keys=keys, contract=contract, senders=addresses)
     market.mine()
-    client = LedgerClient(chain, keys, outbox, contract)
+    client = LedgerClient(chain, keys, outbox, contract, queues=[dso])
     for begin in range(0, senders, GRANTS_PER_BATCH):
         some = addresses[begin : begin + GRANTS_PER_BATCH]
         grants = AddAssets(

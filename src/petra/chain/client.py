@@ -126,19 +126,19 @@ class LedgerClient:
     def outcomes(self) -> list[Outcome]:
         """Return the pending intents that have ended since the last call.
 
-        They are marked in the outbox when the next call is made: by then the caller has taken them in. A process that
-        dies in between is told of them again, so an effect is to be stored under its intent's id.
+        They are marked in the outbox by `acknowledge`, or by the next call of this: by then the caller has stored their
+        effects. A process that dies in between is told of them again, so an effect is stored under its intent's id.
 
         Raises:
             WrongChain: the contract does not stand on this chain; nothing that it says is taken.
             ChainError: passing trouble; nothing has ended yet.
         """
-        self._outbox.settle(self._told)
-        self._told = []
+        self.acknowledge()
         waiting = list(self._pending.values())
         if not waiting:
             return []
-        final = self._chain.head().number - self._confirmations
+        head = self._chain.head()
+        final = head.number - self._confirmations
         receipts = self._chain.receipts([signed.transaction_hash for signed in waiting])
         deep = [
             (signed, receipt)
@@ -146,7 +146,8 @@ class LedgerClient:
             if receipt is not None and receipt.block_number <= final
         ]
         # A receipt counts where its block is on the chain and holds the transaction: a node may have switched forks.
-        blocks = [self._chain.block(number) for number in sorted({receipt.block_number for _, receipt in deep})]
+        numbers = {receipt.block_number for _, receipt in deep}
+        blocks = [head if number == head.number else self._chain.block(number) for number in numbers]
         held = {(block.hash, digest) for block in blocks for digest in block.transactions}
         ended = [
             _outcome(signed, receipt)
@@ -162,13 +163,17 @@ class LedgerClient:
         self._told = ended
         return ended
 
+    def acknowledge(self) -> None:
+        """Mark in the outbox what `outcomes` returned last: its effects are stored."""
+        self._outbox.settle(self._told)
+        self._told = []
+
     def reopen(self, ancestor: Checkpoint) -> list[str]:
         """Take back every outcome of later blocks, because those are gone (`Reorganised`); return whose.
 
         Those intents are pending again, with the same bytes, and will be told of again.
         """
-        self._outbox.settle(self._told)
-        self._told = []
+        self.acknowledge()
         reopened = self._outbox.reopen(ancestor.block_number)
         self._pending = {signed.intent_id: signed for signed in self._outbox.pending()}
         return reopened

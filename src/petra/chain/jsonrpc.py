@@ -75,7 +75,7 @@ class JsonRpc:
         body = self._request(method, parameters)
         return self._patiently(body, partial(self._answer, body["id"]))
 
-    def batch(self, requests: Sequence[Request], *, size: int = 100) -> list[Any]:
+    def batch(self, requests: Sequence[Request], *, size: int = 250) -> list[Any]:
         """Return for each request its result or the node's Failure, in order; `size` requests travel at a time.
 
         The node may work on the requests of a batch in any order.
@@ -118,8 +118,8 @@ class JsonRpc:
             text = self._exchange(payload)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            problem = str(error) or type(error).__name__
-            raise NodeUnavailable(f"no node answers at {self.url} ({problem}): start it, or name another one") from error
+            said = str(error) or type(error).__name__
+            raise NodeUnavailable(f"no node answers at {self.url} ({said}): start it, or name another one") from error
         try:
             return read(json.loads(text))
         except ValueError as error:
