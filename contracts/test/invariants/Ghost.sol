@@ -175,7 +175,7 @@ abstract contract Ghost is Fixture {
         ++trades;
         uint256 count = _tally(0, trade, trade.first) + _tally(1, trade, trade.second);
         ++pieces[count];
-        // One piece keeps the id and the traded part gets a new one, or no live piece remains and the traded part keeps it.
+        // Either a piece keeps the id and the traded part gets a new one, or the traded part keeps it.
         require(lastAssetID - trade.lastKnownID == count, "as many new ids as pieces");
     }
 
