@@ -5,7 +5,6 @@ Its books are the simplest that keep DESIGN 4's rule: an outcome is stored under
 are stored in one commit with the reader's trail.
 """
 
-import json
 import os
 import signal
 import sqlite3
@@ -15,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petra.chain.client import LedgerClient
-from petra.chain.reader import LedgerReader, Mark
+from petra.chain.reader import LedgerReader, Mark, trail_from_text, trail_to_text
 from petra.chain.rpc import RpcChain
-from petra.domain.blocks import Checkpoint, Intent, LedgerRecord, Outcome, Receipt
+from petra.domain.blocks import Intent, LedgerRecord, Outcome, Receipt
 from petra.domain.calls import Call, Protest, RescindOffer
 from petra.domain.events import Protested
 from petra.domain.terms import Address, Terms
@@ -160,29 +159,19 @@ class Books:
 
     def take_records(self, records: Sequence[LedgerRecord], trail: Sequence[Mark], own: set[bytes]) -> None:
         """Store the effects of our protests with the trail, in one commit; an effect that came before is an error."""
-        marks = [
-            [mark.checkpoint.block_number, mark.checkpoint.block_hash.hex(), [h.hex() for h in mark.transactions]]
-            for mark in trail
-        ]
         self._crash.at("before the books")
         with self._database as database:
             for record in records:
                 for event in record.events:
                     if isinstance(event, Protested) and event.digest in own:
                         database.execute("INSERT INTO effects VALUES (?, ?)", (record.transaction_hash, event.digest))
-            database.execute("INSERT OR REPLACE INTO trail VALUES (1, ?)", (json.dumps(marks),))
+            database.execute("INSERT OR REPLACE INTO trail VALUES (1, ?)", (trail_to_text(trail),))
         self._crash.at("after the books")
 
     def trail(self) -> list[Mark]:
         """Return the trail that was stored with the last effects."""
         row = self._database.execute("SELECT marks FROM trail").fetchone()
-        return [
-            Mark(
-                checkpoint=Checkpoint(block_number=number, block_hash=bytes.fromhex(block)),
-                transactions=tuple(map(bytes.fromhex, hashes)),
-            )
-            for number, block, hashes in (json.loads(row[0]) if row else [])
-        ]
+        return trail_from_text(row[0]) if row else []
 
     def outcomes(self) -> dict[str, bool]:
         """Return how each intent ended."""

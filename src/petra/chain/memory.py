@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from petra.chain.errors import NonceTaken
 from petra.domain.blocks import Block, Log, Receipt
 from petra.domain.events import LedgerEvent
 from petra.domain.refusals import Refusal
@@ -57,6 +58,7 @@ class MemoryChain:
         """Take signed bytes in order; what is refused does not stop the others.
 
         Raises:
+            NonceTaken: the nonces of some were used up by other transactions.
             ChainError: a transaction is for another chain (then nothing was taken), or some were refused and are not
                 known from before; the reasons are in the message.
         """
@@ -66,7 +68,8 @@ class MemoryChain:
                 raise ChainError(f"a transaction for chain {found} was to be sent to chain {self._chain_id}")
         lost = [f"0x{signed.hash.hex()}: {problem}" for signed in transactions if (problem := self._take(signed))]
         if lost:
-            raise ChainError(f"the memory chain refused {len(lost)} transactions; {'; '.join(lost[:3])}")
+            kind = NonceTaken if any("nonce too low" in words for words in lost) else ChainError
+            raise kind(f"the memory chain refused {len(lost)} transactions; {'; '.join(lost[:3])}")
         return [signed.hash for signed in transactions]
 
     def mine(self, timestamp: int) -> Block:

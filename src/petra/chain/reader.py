@@ -7,6 +7,7 @@ the chain, each once and in order; the view tells of the whole chain up to the n
 """
 
 import copy
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,7 +15,7 @@ from itertools import groupby
 from petra.chain.errors import Reorganised, WrongChain
 from petra.domain.blocks import Block, Checkpoint, LedgerRecord, Log
 from petra.domain.terms import Address, Terms
-from petra.errors import ChainError
+from petra.errors import ChainError, StoreError
 from petra.ledger.fold import LedgerView
 from petra.ports import Chain
 from petra.wire import abi
@@ -151,6 +152,29 @@ class LedgerReader:
         beyond = sum(mark.checkpoint.block_number <= limit for mark in self._trail)
         del self._trail[: max(beyond - 1, 0)]
         return [record for block in final for record in block.records]
+
+
+def trail_to_text(trail: Sequence[Mark]) -> str:
+    """Return a trail as one line of JSON, to be stored in the same commit as the effects that it belongs to."""
+    marks = [
+        [mark.checkpoint.block_number, mark.checkpoint.block_hash.hex(), *(one.hex() for one in mark.transactions)]
+        for mark in trail
+    ]
+    return json.dumps(marks, separators=(",", ":"))
+
+
+def trail_from_text(text: str) -> list[Mark]:
+    """Return the trail that such a line says; StoreError where it is none."""
+    try:
+        return [
+            Mark(
+                checkpoint=Checkpoint(block_number=int(number), block_hash=bytes.fromhex(block_hash)),
+                transactions=tuple(map(bytes.fromhex, hashes)),
+            )
+            for number, block_hash, *hashes in json.loads(text)
+        ]
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"what was stored as a reader's trail is none: {text[:40]!r}") from error
 
 
 def read_records(

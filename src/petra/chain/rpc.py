@@ -76,7 +76,7 @@ class RpcChain:
             if not isinstance(transaction, dict)
         ]
         if lost:
-            kind = NonceTaken if any("nonce too low" in words for words in lost) else ChainError
+            kind = NonceTaken if any("nonce too low" in words.lower() for words in lost) else ChainError
             raise kind(f"the node at {self.url} refused {len(lost)} transactions; {'; '.join(lost[:3])}")
         return hashes
 

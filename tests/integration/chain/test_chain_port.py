@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from petra.chain.client import check_chain, deploy
+from petra.chain.errors import NonceTaken
 from petra.chain.memory import MemoryChain
 from petra.domain.calls import AcceptOffer, AddAssets, EnergyGrant, FinancialGrant, PostOffer, Protest, RescindOffer
 from petra.domain.refusals import LedgerReason, Refusal
@@ -39,7 +40,7 @@ def test_a_nonce_that_is_used_up_is_refused_and_the_others_are_taken(market: Mar
     market.chain.send([market.signed(ana, 0, _protest(1))])
     market.mine()
     beside = market.signed(ben, 0, _protest(3))
-    with pytest.raises(ChainError, match=r"refused 1 transactions.*nonce too low"):
+    with pytest.raises(NonceTaken, match=r"refused 1 transactions.*nonce too low"):
         market.chain.send([market.signed(ana, 0, _protest(2)), beside])
     market.mine()
     [receipt] = market.chain.receipts([transaction_hash(beside)])

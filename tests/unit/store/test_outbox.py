@@ -76,3 +76,15 @@ def test_nothing_to_do_is_done() -> None:
     outbox.put([])
     outbox.settle([])
     assert (outbox.pending(), outbox.find([]), outbox.next_nonces([])) == ([], {}, {})
+
+
+def test_what_a_vanished_block_settled_is_pending_again() -> None:
+    """Only what a later block settled, in the order of putting; it can be settled again, and otherwise."""
+    outbox = SqlOutbox()
+    outbox.put([_signed("a", 0), _signed("b", 1), _signed("c", 2)])
+    outbox.settle([_outcome("b", done=False), _outcome("a", done=True)])
+    assert outbox.reopen(3) == []
+    assert outbox.reopen(2) == ["a", "b"]
+    assert [signed.intent_id for signed in outbox.pending()] == ["a", "b", "c"]
+    outbox.settle([_outcome("a", done=False)])
+    assert [signed.intent_id for signed in outbox.pending()] == ["b", "c"]
