@@ -29,7 +29,6 @@ from petra.store.journal import JsonLines, JsonlJournal
 from petra.store.keys import SystemKeys
 from petra.store.outbox import SqlOutbox
 from petra.wire.envelope import signature_domain
-from petra.wire.transaction import SignedIntent
 
 POLL_SECONDS = 0.1
 
@@ -85,33 +84,16 @@ def play_live(
     now = int(time.time())
     played = in_real_time(world, now + settings.lead_seconds + _deployment_seconds(world), settings.timestep_seconds)
     terms = played.terms(keys.new("dso"))
-    deployment, contract = _deployed(chains[0], keys, dso_outbox, terms, seconds=3 * _deployment_seconds(world))
-    signed = {deployment.transaction_hash: deployment.raw}
+    ledger = _deploy(chains[0], keys, dso_outbox, terms, seconds=3 * _deployment_seconds(world))
     with JsonlJournal(directory / "journal.jsonl") as journal, JsonLines(directory / "ledger.jsonl") as public:
-
-        def live_node(chain: Chain, outbox: SqlOutbox, confirmations: int, name: str) -> LiveNode:
-            client = LedgerClient(chain, keys, outbox, contract, confirmations=confirmations, queues=(terms.dso,))
-            return LiveNode(
-                name=name,
-                chain=chain,
-                outbox=outbox,
-                signed=signed,
-                client=client,
-                reader=LedgerReader(chain, contract, terms, confirmations=confirmations),
-                patience_seconds=settings.node_patience_seconds,
-            )
-
-        nodes = [
-            live_node(chains[0], dso_outbox, settings.dso_confirmations, "the DSO's node"),
-            *(live_node(c, SqlOutbox(), settings.confirmations, f"node {n}") for n, c in enumerate(chains, start=1)),
-        ]
+        nodes = _nodes(chains, settings, ledger, keys, dso_outbox)
         by_actor: dict[str, LiveNode] = {}
         outside = Outside(
-            contract=contract,
+            contract=ledger.contract,
             fabric=MemoryFabric(Random(secrets.randbits(64)), delay_seconds_max=0),
             keys=keys,
             journal=journal,
-            domain=signature_domain(chains[0].chain_id, contract),
+            domain=signature_domain(chains[0].chain_id, ledger.contract),
             submit=lambda actor, intent: by_actor[actor.name].take(intent),
         )
         stage = Stage(outside=outside, now=int(time.time()), arrivals=Random(secrets.randbits(64)))
@@ -119,14 +101,13 @@ def play_live(
         _share_out(cast, nodes, by_actor)
         introduce(cast, chains[0].chain_id)
         plan_days(cast)
-        (receipt,) = chains[0].receipts([deployment.transaction_hash])
         record = PublicRecord(
             chains[0],
-            contract,
-            signed,
+            ledger.contract,
+            ledger.signed,
             public,
             confirmations=settings.dso_confirmations,
-            first_block=receipt.block_number if receipt else chains[0].head().number,
+            first_block=ledger.block_number,
         )
         day = _Day(cast, nodes, record, on_progress)
         day.play()
@@ -134,6 +115,39 @@ def play_live(
     return LiveResult(
         transactions=record.transactions, reorganisations=day.reorganisations, alarms=tuple(cast.dso_state.alarms)
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ledger:
+    """Where the contract stands, and the signed bytes of all our transactions, by hash."""
+
+    contract: Address
+    terms: Terms
+    block_number: int
+    signed: dict[bytes, bytes]
+
+
+def _nodes(
+    chains: Sequence[Chain], settings: LiveSettings, ledger: _Ledger, keys: SystemKeys, dso_outbox: SqlOutbox
+) -> list[LiveNode]:
+    """Return the DSO's way to the first node, then the homes' ways to each."""
+    dso, homes = settings.dso_confirmations, settings.confirmations
+    ways = [("the DSO's node", chains[0], dso_outbox, dso)]
+    ways += [(f"node {number}", chain, SqlOutbox(), homes) for number, chain in enumerate(chains, start=1)]
+    return [
+        LiveNode(
+            name=name,
+            chain=chain,
+            outbox=outbox,
+            client=LedgerClient(
+                chain, keys, outbox, ledger.contract, confirmations=confirmations, queues=(ledger.terms.dso,)
+            ),
+            reader=LedgerReader(chain, ledger.contract, ledger.terms, confirmations=confirmations),
+            signed=ledger.signed,
+            patience_seconds=settings.node_patience_seconds,
+        )
+        for name, chain, outbox, confirmations in ways
+    ]
 
 
 class _Day:
@@ -206,18 +220,17 @@ def _deployment_seconds(world: World) -> int:
     return 4 * world.scenario.chain.block_seconds + 2
 
 
-def _deployed(
-    chain: Chain, keys: SystemKeys, outbox: SqlOutbox, terms: Terms, *, seconds: int
-) -> tuple[SignedIntent, Address]:
+def _deploy(chain: Chain, keys: SystemKeys, outbox: SqlOutbox, terms: Terms, *, seconds: int) -> _Ledger:
     """Put the contract on the chain and wait until it stands there."""
-    signed, contract = deploy(chain, keys, outbox, terms.dso, terms)
+    deployment, contract = deploy(chain, keys, outbox, terms.dso, terms)
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        (receipt,) = chain.receipts([signed.transaction_hash])
+        (receipt,) = chain.receipts([deployment.transaction_hash])
+        if receipt is not None and not receipt.succeeded:
+            raise ChainError("the node refused the contract: its EVM or its gas limit does not carry it")
         if receipt is not None:
-            if not receipt.succeeded:
-                raise ChainError("the node refused the contract: its EVM or its gas limit does not carry it")
-            return signed, contract
+            signed = {deployment.transaction_hash: deployment.raw}
+            return _Ledger(contract=contract, terms=terms, block_number=receipt.block_number, signed=signed)
         time.sleep(POLL_SECONDS)
     raise ChainError(f"the contract was not mined within {seconds} s: does the node make blocks, at gas price 0?")
 
