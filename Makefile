@@ -11,7 +11,7 @@ LEDGER ?= $$(python scripts/bootstrap.py ledger)
 CODE := $(shell for folder in src tests scripts benchmarks examples; do find $$folder -name '*.py' 2>/dev/null | grep -q . && echo $$folder; done)
 FORGE = $$(python -c 'from petra.tools import find_foundry; print(find_foundry("forge") or "forge")')
 
-.PHONY: help setup demo test test-marked test-all lint fix typecheck layers contracts check bench lock network-tools clean
+.PHONY: help setup demo test test-marked test-all lint fix typecheck layers verify-client contracts check bench lock network-tools clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -43,6 +43,10 @@ typecheck: $(DEV) ## check types, strictly
 
 layers: $(DEV) ## check who imports whom
 	lint-imports
+
+verify-client: $(DEV) $(NODE) ## plant every fault and reorganisation, and kill the client 2,000 times (a quarter of an hour)
+	python -m pytest -q -n 2 tests/faults $(ARGS)
+	python -m tests.faults.kills --kills 2000 --record docs/records/client-kills.json
 
 contracts: $(DEV) $(NODE) ## compare the shipped contract with a fresh compilation and run its own tests
 	python scripts/compile_contracts.py --check

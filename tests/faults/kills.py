@@ -1,6 +1,6 @@
 """Kills client processes, again and again, and counts what is lost or doubled.
 
-Each plan is played by processes that die: half of them at a point that the seed draws, half at a time that it draws.
+Each plan is played by processes that die, at a point of the outbox's way or at a time, as the seed draws.
 Between them and the node a proxy loses and doubles messages, and the chain goes back by blocks that are not final.
 `python -m tests.faults.kills --kills 2000 --record FILE` is `make verify-client`.
 """

@@ -3,14 +3,15 @@
 `docs/explanation/client-under-faults.md` shows this table; `python -m tests.faults.table` writes it there.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults import proxy
 from tests.faults.proxy import Fault
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "explanation" / "client-under-faults.md"
-BEGIN, END = "<!-- faults: begin -->\n", "<!-- faults: end -->\n"
+_DOCS = Path(__file__).parents[2] / "docs"
+DOCUMENT, RECORD = _DOCS / "explanation" / "client-under-faults.md", _DOCS / "records" / "client-kills.json"
 
 UNNOTICED = "done, void, done; the caller notices nothing"
 LATER = "the call fails by name; later calls end in done, void, done"
@@ -138,16 +139,27 @@ def _lasting() -> list[Planted]:
 TABLE = (*_passing(), *_lasting(), *_node_faults())
 
 
-def rendered() -> str:
+def faults() -> str:
     """Return the table as Markdown."""
     rows = [f"| `{row.id}` | `{row.where}` | {row.what} | {row.ends} |\n" for row in TABLE]
     return "| test | request | what is done to it | how it ends |\n|---|---|---|---|\n" + "".join(rows)
 
 
+def kills() -> str:
+    """Return the figures of the recorded run as Markdown."""
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    names = ("seed", "kills", "plans", "intents", "reorganisations", "lost", "doubled", "seconds", "commit")
+    head = "| " + " | ".join(names) + " |\n" + "|---" * len(names) + "|\n"
+    return head + "| " + " | ".join(str(record[name])[:12] for name in names) + " |\n"
+
+
 def written(document: str) -> str:
-    """Return the document with the table in its place."""
-    before, rest = document.split(BEGIN)
-    return before + BEGIN + rendered() + END + rest.split(END)[1]
+    """Return the document with both tables in their places."""
+    for name, table in (("faults", faults()), ("kills", kills())):
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+        before, rest = document.split(begin)
+        document = before + begin + table + end + rest.split(end)[1]
+    return document
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 
 from petra.chain.anvil import AnvilChain
 from petra.chain.client import LedgerClient, check_chain
-from petra.chain.errors import NonceTaken, NonceUnresolved, WrongChain
+from petra.chain.errors import NodeUnavailable, NonceTaken, NonceUnresolved, WrongChain
 from petra.chain.reader import DEEPEST_REORGANISATION
 from petra.domain.blocks import Intent
 from petra.domain.calls import Protest
@@ -227,3 +227,15 @@ def test_a_long_range_of_logs_is_split_as_far_as_the_node_wants(world: World) ->
         world.proxy.plant(at_most_three, "eth_getLogs", times=1_000)
         driver.records += driver.reader.advance()
         assert driver.protests() == list(range(1, 21))
+
+
+@pytest.mark.parametrize("fault", [proxy.drop, proxy.lose_answer], ids=["dropped", "answer-lost"])
+def test_a_block_is_never_asked_for_twice(fault: proxy.Fault, world: World) -> None:
+    """Making a block is the one request that may not be repeated: its fate is unknown, and says so."""
+    guest = AnvilChain.attach(world.proxy.url)
+    before = world.node.head().number
+    world.proxy.plant(fault, "evm_mine")
+    with pytest.raises(NodeUnavailable):
+        guest.mine(world.node.head().timestamp + 1)
+    assert world.node.head().number == before + (fault is proxy.lose_answer)
+    guest.close()
