@@ -11,7 +11,7 @@ LEDGER ?= $$(python scripts/bootstrap.py ledger)
 CODE := $(shell for folder in src tests scripts benchmarks examples; do find $$folder -name '*.py' 2>/dev/null | grep -q . && echo $$folder; done)
 FORGE = $$(python -c 'from petra.tools import find_foundry; print(find_foundry("forge") or "forge")')
 
-.PHONY: help setup demo test test-marked test-all lint fix typecheck layers verify-client contracts check bench lock network-tools clean
+.PHONY: help setup demo test test-marked test-all lint fix typecheck layers verify-client contracts check bench lock network-tools verify-network clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -62,6 +62,9 @@ lock: $(DEV) $(NODE) ## write the lock files again, with the newest versions tha
 
 network-tools: $(USE) ## build geth, the node of `petra network`, into .tools
 	python scripts/network_tools.py
+
+verify-network: $(USE) network-tools ## play the case study on real validators that die, part, censor or lie (20 minutes)
+	python scripts/verify_network.py
 
 clean: ## remove everything that make made, but no run
 	rm -rf .venv .tools node_modules .setup.log .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache contracts/out contracts/cache
