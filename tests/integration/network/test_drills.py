@@ -1,4 +1,4 @@
-"""The drills of `make verify-network` in short: four timesteps of ten seconds, with one mischief each (R46, R50, R82)."""
+"""The drills of `make verify-network` in short: four timesteps of ten seconds, one mischief each (R46, R50, R82)."""
 
 from pathlib import Path
 
