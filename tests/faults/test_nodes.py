@@ -229,6 +229,25 @@ def test_a_long_range_of_logs_is_split_as_far_as_the_node_wants(world: World) ->
         assert driver.protests() == list(range(1, 21))
 
 
+def test_no_request_asks_for_more_logs_than_public_nodes_give(world: World) -> None:
+    """A reader that starts late asks in parts of at most 2,000 blocks, which together leave none out."""
+    asked: list[tuple[int, int]] = []
+
+    def noted(exchange: proxy.Exchange) -> proxy.Answer:
+        wanted = next(one["params"][0] for one in exchange.requests if one["method"] == "eth_getLogs")
+        asked.append((int(wanted["fromBlock"], 16), int(wanted["toBlock"], 16)))
+        return exchange.answer(exchange.forward())
+
+    with playing(world, confirmations=0) as driver:
+        driver.reader.advance()
+        begin = world.node.head().number + 1
+        world.node._rpc.call("anvil_mine", hex(4_100))
+        world.proxy.plant(noted, "eth_getLogs", times=100)
+        driver.reader.advance()
+    assert max(last - first + 1 for first, last in asked) <= 2_000
+    assert [number for first, last in asked for number in range(first, last + 1)] == list(range(begin, begin + 4_100))
+
+
 @pytest.mark.parametrize("fault", [proxy.drop, proxy.lose_answer], ids=["dropped", "answer-lost"])
 def test_a_block_is_never_asked_for_twice(fault: proxy.Fault, world: World) -> None:
     """Making a block is the one request that may not be repeated: its fate is unknown, and says so."""
