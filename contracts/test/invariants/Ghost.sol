@@ -10,6 +10,7 @@ import {Pool} from "./Pool.sol";
 /// else changes on the ledger differs from the note, which the invariants find. Money is computed, never read.
 abstract contract Ghost is Fixture {
     using Pool for Pool.Ids;
+    using Pool for Pool.Sets;
 
     struct Asset {
         address owner;
@@ -57,12 +58,17 @@ abstract contract Ghost is Fixture {
 
     IPetra.Terms internal world;
 
-    Pool.Ids internal _open; // offers
-    Pool.Ids internal _openPast; // offers, once it was seen that their time has passed
-    Pool.Ids internal _locked; // assets, by the market
-    Pool.Ids internal _free; // assets that may be given
-    Pool.Ids internal _past; // unspent assets, once it was seen that their time has passed
-    Pool.Ids internal _spent; // assets that may only be deposited
+    // Where an asset can be; "past" once it was seen that its time has passed.
+    uint256 internal constant LOCKED = 1; // by the market
+    uint256 internal constant FREE = 2; // may be given
+    uint256 internal constant PAST = 3; // unspent, but only to be deposited
+    uint256 internal constant SPENT = 4; // only to be deposited
+    Pool.Sets internal _assetPools;
+
+    // Where an offer can be.
+    uint256 internal constant OPEN = 1;
+    uint256 internal constant OPEN_PAST = 2;
+    Pool.Sets internal _offerPools;
 
     // Tallies: shape 0..4 = nothing, inside, after, before, dead before; side 0 = the offered (the bid's) asset.
     uint256 public calls;
@@ -84,14 +90,25 @@ abstract contract Ghost is Fixture {
     }
 
     function _noteAsset(uint64 assetID) internal returns (Asset memory asset) {
-        asset = _readAsset(assetID);
+        (asset.owner, asset.power, asset.start, asset.end, asset.offerID) = petra.assets(assetID);
+        asset.spent = asset.power < 0 && petra.spent(assetID);
         _assets[assetID] = asset;
-        bool isIdle = asset.owner != address(0) && asset.offerID == 0;
-        bool isPast = !_isTradeable(asset.start, asset.end);
-        _free.set(assetID, isIdle && !asset.spent && !isPast);
-        _past.set(assetID, isIdle && !asset.spent && isPast);
-        _spent.set(assetID, isIdle && asset.spent);
-        _locked.set(assetID, asset.offerID == MARKET_LOCK);
+        _assetPools.file(assetID, _poolOf(asset));
+    }
+
+    function _poolOf(Asset memory asset) internal view returns (uint256) {
+        if (asset.owner == address(0)) return 0;
+        if (asset.offerID != 0) return asset.offerID == MARKET_LOCK ? LOCKED : 0;
+        if (asset.spent) return SPENT;
+        return _isTradeable(asset.start, asset.end) ? FREE : PAST;
+    }
+
+    function _pool(uint256 number) internal view returns (Pool.Ids storage) {
+        return _assetPools.sets[number];
+    }
+
+    function _offerPool(uint256 number) internal view returns (Pool.Ids storage) {
+        return _offerPools.sets[number];
     }
 
     function _readOffer(uint64 offerID) internal view returns (Offer memory offer) {
@@ -102,8 +119,7 @@ abstract contract Ghost is Fixture {
         offer = _readOffer(offerID);
         _offers[offerID] = offer;
         bool isPast = !_isTradeable(_assets[offer.assetID].start, _assets[offer.assetID].end);
-        _open.set(offerID, offer.open && !isPast);
-        _openPast.set(offerID, offer.open && isPast);
+        _offerPools.file(offerID, !offer.open ? 0 : isPast ? OPEN_PAST : OPEN);
     }
 
     function _noteGrant(address holder, int64 power, uint64 start, uint64 end) internal {
@@ -138,10 +154,10 @@ abstract contract Ghost is Fixture {
         uint256 holder = asset.owner == trade.first.owner ? 0 : 1;
         require(holder == 0 || asset.owner == trade.second.owner, "no third holder");
         uint64 base = trade.first.start < trade.second.start ? trade.first.start : trade.second.start;
-        uint256 length = book.length / 4;
-        uint256 row = (2 * holder + (asset.power > 0 ? 1 : 0)) * length;
-        for (uint64 timestep = asset.start; timestep <= asset.end; ++timestep) {
-            book[row + timestep - base] += sign * int256(uint256(_magnitude(asset.power)));
+        uint256 row = (2 * holder + (asset.power > 0 ? 1 : 0)) * (book.length / 4);
+        int256 watts = sign * int256(uint256(_magnitude(asset.power)));
+        for (uint256 i = row + asset.start - base; i <= row + asset.end - base; ++i) {
+            book[i] += watts;
         }
     }
 

@@ -55,7 +55,7 @@ contract Handler is Promises {
     /// Somebody posts, or accepts where more is on offer than free to be given.
     function post(uint256 seed) external {
         uint256 chance = _count(seed);
-        if (_open.size() + _locked.size() > _free.size()) _tryAccept(chance);
+        if (_offerPool(OPEN).size() + _pool(LOCKED).size() > _pool(FREE).size()) _tryAccept(chance);
         else _tryPost(chance);
     }
 
@@ -117,11 +117,11 @@ contract Handler is Promises {
     /// Takes an offer, an asset or money back. Nobody can block it.
     function _takeBack(uint256 chance) internal virtual {
         if (chance % 4 == 0) {
-            _rescindFrom(chance % 3 == 0 ? _open : _openPast, chance / 4);
+            _rescindFrom(chance % 3 == 0 ? _offerPool(OPEN) : _offerPool(OPEN_PAST), chance / 4);
         } else if (chance % 4 == 1) {
-            _depositFrom(chance % 3 == 0 ? _free : _past, chance / 4);
+            _depositFrom(chance % 3 == 0 ? _pool(FREE) : _pool(PAST), chance / 4);
         } else if (chance % 4 == 2) {
-            _depositFrom(_spent, chance / 4);
+            _depositFrom(_pool(SPENT), chance / 4);
         } else {
             address holder = holders[(chance / 4) % holders.length];
             uint64 money = uint64(balance[holder]);
@@ -142,8 +142,8 @@ contract Handler is Promises {
         if (kind == 3) return _refusePrices(chance / 8);
         if (kind == 4) return _refuseSpent(chance / 8);
         if (kind == 5) return _refusePast(chance / 8);
-        if (_open.size() == 0) return;
-        uint64 offerID = _open.draw(chance / 8);
+        if (_offerPool(OPEN).size() == 0) return;
+        uint64 offerID = _offerPool(OPEN).draw(chance / 8);
         Offer memory offer = _offers[offerID];
         if (kind == 6) {
             _refuses(IPetra.OwnOffer.selector, offerID);
@@ -160,8 +160,8 @@ contract Handler is Promises {
 
     /// Everybody takes everything back: then nothing is left on the ledger.
     function takeAllBack() external virtual {
-        while (_open.size() > 0) _rescindFrom(_open, 0);
-        while (_openPast.size() > 0) _rescindFrom(_openPast, 0);
+        while (_offerPool(OPEN).size() > 0) _rescindFrom(_offerPool(OPEN), 0);
+        while (_offerPool(OPEN_PAST).size() > 0) _rescindFrom(_offerPool(OPEN_PAST), 0);
         _depositAll();
     }
 
@@ -204,24 +204,24 @@ contract Handler is Promises {
     }
 
     function _drawCounterpartOfWish(uint256 chance) internal view virtual returns (uint64 assetID) {
-        return _open.size() == 0 ? 0 : _offers[_open.draw(chance)].assetID;
+        return _offerPool(OPEN).size() == 0 ? 0 : _offers[_offerPool(OPEN).draw(chance)].assetID;
     }
 
     /* CHOICES */
 
     /// A free asset of which something can still be traded; 0 = none was found. What is past is filed anew.
     function _drawTradeable(uint256 chance) internal returns (uint64 assetID) {
-        for (uint256 i = 0; i < TRIES && _free.size() > 0; ++i) {
-            assetID = _free.draw(chance + i);
-            _noteAsset(assetID);
+        for (uint256 i = 0; i < TRIES && _pool(FREE).size() > 0; ++i) {
+            assetID = _pool(FREE).draw(chance + i);
             if (_isTradeable(_assets[assetID].start, _assets[assetID].end)) return assetID;
+            _noteAsset(assetID);
         }
         return 0;
     }
 
     function _drawOffer(uint256 chance) internal returns (uint64 offerID) {
-        for (uint256 i = 0; i < TRIES && _open.size() > 0; ++i) {
-            offerID = _open.draw(chance + i);
+        for (uint256 i = 0; i < TRIES && _offerPool(OPEN).size() > 0; ++i) {
+            offerID = _offerPool(OPEN).draw(chance + i);
             Asset storage asset = _assets[_offers[offerID].assetID];
             if (_isTradeable(asset.start, asset.end)) return offerID;
             _noteOffer(offerID);
@@ -234,9 +234,9 @@ contract Handler is Promises {
         view
         returns (uint64 assetID, Trade memory trade)
     {
-        uint256 tries = _free.size() < 3 * TRIES ? _free.size() : 3 * TRIES;
+        uint256 tries = _pool(FREE).size() < 3 * TRIES ? _pool(FREE).size() : 3 * TRIES;
         for (uint256 i = 0; i < tries; ++i) {
-            assetID = _free.draw(chance + i);
+            assetID = _pool(FREE).draw(chance + i);
             if (!_fits(offered, _assets[assetID])) continue;
             Asset memory provided = _assets[assetID];
             trade = _tradeOf(offer.assetID, offered, assetID, provided);
@@ -346,9 +346,9 @@ contract Handler is Promises {
     }
 
     function _depositAll() internal {
-        while (_free.size() > 0) _depositFrom(_free, 0);
-        while (_past.size() > 0) _depositFrom(_past, 0);
-        while (_spent.size() > 0) _depositFrom(_spent, 0);
+        while (_pool(FREE).size() > 0) _depositFrom(_pool(FREE), 0);
+        while (_pool(PAST).size() > 0) _depositFrom(_pool(PAST), 0);
+        while (_pool(SPENT).size() > 0) _depositFrom(_pool(SPENT), 0);
         for (uint256 i = 0; i < holders.length; ++i) {
             uint64 money = petra.balances(holders[i]);
             require(money == balance[holders[i]], "balance");
@@ -415,12 +415,12 @@ contract Handler is Promises {
 
     /// A permit that changed hands can be neither offered nor given.
     function _refuseSpent(uint256 chance) internal virtual {
-        if (_spent.size() == 0) return;
-        uint64 assetID = _spent.draw(chance);
+        if (_pool(SPENT).size() == 0) return;
+        uint64 assetID = _pool(SPENT).draw(chance);
         address owner = _assets[assetID].owner;
         _refuses(IPetra.AssetIsSpent.selector, assetID);
         _post(owner, assetID, 0);
-        uint64 offerID = _open.size() == 0 ? 0 : _open.draw(chance);
+        uint64 offerID = _offerPool(OPEN).size() == 0 ? 0 : _offerPool(OPEN).draw(chance);
         if (offerID == 0 || _offers[offerID].poster == owner) return;
         _refuses(IPetra.AssetIsSpent.selector, assetID);
         _accept(owner, offerID, assetID);
@@ -428,8 +428,8 @@ contract Handler is Promises {
 
     /// What is past the gate is not offered any more.
     function _refusePast(uint256 chance) internal virtual {
-        if (_past.size() == 0) return;
-        uint64 assetID = _past.draw(chance);
+        if (_pool(PAST).size() == 0) return;
+        uint64 assetID = _pool(PAST).draw(chance);
         Asset memory asset = _assets[assetID];
         _refuses(IPetra.GateClosed.selector, world.divisible ? asset.end : asset.start, _firstTradeable());
         _post(asset.owner, assetID, 0);

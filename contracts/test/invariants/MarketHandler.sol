@@ -33,8 +33,8 @@ contract MarketHandler is Handler {
     }
 
     function _tryAccept(uint256 chance) internal override {
-        if (_locked.size() == 0) return;
-        uint64 bidID = _locked.draw(chance);
+        if (_pool(LOCKED).size() == 0) return;
+        uint64 bidID = _pool(LOCKED).draw(chance);
         uint64 askID = _drawAsk(bidID, chance / 2 ** 16);
         if (askID == 0) return;
         if (_assets[bidID].power > 0) (bidID, askID) = (askID, bidID);
@@ -54,11 +54,11 @@ contract MarketHandler is Handler {
 
     function _takeBack(uint256 chance) internal override {
         if (chance % 4 == 0) {
-            if (_locked.size() > 0) _unlockNow(_locked.draw(chance / 4));
+            if (_pool(LOCKED).size() > 0) _unlockNow(_pool(LOCKED).draw(chance / 4));
         } else if (chance % 4 == 1) {
-            _depositFrom(chance % 3 == 0 ? _free : _past, chance / 4);
+            _depositFrom(chance % 3 == 0 ? _pool(FREE) : _pool(PAST), chance / 4);
         } else if (chance % 4 == 2) {
-            _depositFrom(_spent, chance / 4);
+            _depositFrom(_pool(SPENT), chance / 4);
         } else {
             address holder = holders[(chance / 4) % holders.length];
             if (balance[holder] > 0) _depositMoneyNow(holder, uint64(balance[holder] / 4 + 1));
@@ -69,8 +69,8 @@ contract MarketHandler is Handler {
         if (chance % 4 == 0) return _refuseIssue(chance / 4);
         if (chance % 4 == 1) return _refuseMarket(chance / 4);
         if (chance % 4 == 2) return _refuseSpent(chance / 4);
-        if (_locked.size() == 0) return;
-        uint64 assetID = _locked.draw(chance / 4);
+        if (_pool(LOCKED).size() == 0) return;
+        uint64 assetID = _pool(LOCKED).draw(chance / 4);
         address owner = _assets[assetID].owner;
         _refuses(IPetra.AssetIsLocked.selector, assetID);
         _depositAsset(owner, assetID);
@@ -79,20 +79,20 @@ contract MarketHandler is Handler {
     }
 
     function takeAllBack() external override {
-        while (_locked.size() > 0) _unlockNow(_locked.draw(0));
+        while (_pool(LOCKED).size() > 0) _unlockNow(_pool(LOCKED).draw(0));
         _depositAll();
     }
 
     /* CHOICES */
 
     function _drawCounterpartOfWish(uint256 chance) internal view override returns (uint64 assetID) {
-        return _locked.size() == 0 ? 0 : _locked.draw(chance);
+        return _pool(LOCKED).size() == 0 ? 0 : _pool(LOCKED).draw(chance);
     }
 
     function _drawAsk(uint64 bidID, uint256 chance) internal view returns (uint64 askID) {
-        uint256 tries = _locked.size() < 3 * TRIES ? _locked.size() : 3 * TRIES;
+        uint256 tries = _pool(LOCKED).size() < 3 * TRIES ? _pool(LOCKED).size() : 3 * TRIES;
         for (uint256 i = 0; i < tries; ++i) {
-            askID = _locked.draw(chance + i);
+            askID = _pool(LOCKED).draw(chance + i);
             Asset storage bid = _assets[bidID];
             Asset storage ask = _assets[askID];
             bool isOpposite = (bid.power > 0) != (ask.power > 0) && bid.owner != ask.owner;
@@ -133,8 +133,8 @@ contract MarketHandler is Handler {
 
     /// A permit that changed hands cannot be locked.
     function _refuseSpent(uint256 chance) internal override {
-        if (_spent.size() == 0) return;
-        uint64 assetID = _spent.draw(chance);
+        if (_pool(SPENT).size() == 0) return;
+        uint64 assetID = _pool(SPENT).draw(chance);
         vm.prank(_assets[assetID].owner);
         _refuses(IPetra.AssetIsSpent.selector, assetID);
         MARKET_MOCK.lock(assetID, 0);

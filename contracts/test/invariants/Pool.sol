@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
-/// @title A set of ids from which one can be drawn
+/// @title Sets of ids from which one can be drawn; an id is in one set at most
 library Pool {
     struct Ids {
         uint64[] ids;
-        mapping(uint64 id => uint256 place) places; // 1 + index; 0 = not in the pool
+    }
+
+    struct Sets {
+        Ids[6] sets; // set 0 stays empty: an id that is filed there is in none
+        mapping(uint64 id => uint256 set) setOf;
+        mapping(uint64 id => uint256 index) indexOf;
     }
 
     function size(Ids storage pool) internal view returns (uint256) {
@@ -16,19 +21,20 @@ library Pool {
         return pool.ids[chance % pool.ids.length];
     }
 
-    /// Puts an id in, or takes it out, or leaves it as it is.
-    function set(Ids storage pool, uint64 id, bool isIn) internal {
-        uint256 place = pool.places[id];
-        if (isIn == (place != 0)) return;
-        if (isIn) {
-            pool.ids.push(id);
-            pool.places[id] = pool.ids.length;
-            return;
+    /// Moves an id to a set.
+    function file(Sets storage pools, uint64 id, uint256 set) internal {
+        uint256 before = pools.setOf[id];
+        if (before == set) return;
+        pools.setOf[id] = set;
+        if (before != 0) {
+            uint64[] storage ids = pools.sets[before].ids;
+            (uint256 index, uint64 last) = (pools.indexOf[id], ids[ids.length - 1]);
+            (ids[index], pools.indexOf[last]) = (last, index);
+            ids.pop();
         }
-        uint64 last = pool.ids[pool.ids.length - 1];
-        pool.ids[place - 1] = last;
-        pool.places[last] = place;
-        pool.places[id] = 0;
-        pool.ids.pop();
+        if (set != 0) {
+            pools.indexOf[id] = pools.sets[set].ids.length;
+            pools.sets[set].ids.push(id);
+        }
     }
 }
