@@ -4,8 +4,9 @@ PetraError
 ├── InputError          what was given cannot be used: arguments, scenario, data (exit 2, nothing changed)
 │   └── MissingTool     a program that was asked for is not installed
 └── WorldError          the world failed while we ran (exit 3)
-    ├── ChainError      the node is unreachable, answers nonsense, or is another chain
+    ├── ChainError      the node is unreachable, answers nonsense, or is another chain; petra.chain.errors has its kinds
     │   └── ReceiptDeadline   a transaction was not mined in time
+    ├── Reorganised     final blocks are gone (petra.chain.errors)
     ├── MessageError    bytes from the fabric that are not a message of a known sender
     └── StoreError      the disk or database refused
 

@@ -33,6 +33,7 @@ def test_a_kill_loses_and_doubles_nothing(point: str, count: int, world: World, 
     assert (tally.intents, tally.lost, tally.doubled) == (GROUPS * GROUP, 0, 0)
 
 
+@pytest.mark.slow
 def test_forty_kills_among_faults_and_reorganisations_lose_and_double_nothing() -> None:
     """A short form of `make verify-client`, with another seed."""
     tally = run(seed=7, kills=40)

@@ -17,7 +17,7 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("seed", [3, 9])
+@pytest.mark.parametrize("seed", [3, pytest.param(9, marks=pytest.mark.slow)])
 def test_same_seed_gives_the_same_bytes_in_any_process(seed: int, tmp_path: Path) -> None:
     """Journal, public record and bills depend on no process: not on its hash seed, not on what ran before in it."""
     play(draw_world(seed), seed, tmp_path / "here")

@@ -132,6 +132,7 @@ def _nodes(
 ) -> list[LiveNode]:
     """Return the DSO's way to the first node, then the homes' ways to each."""
     dso, homes = settings.dso_confirmations, settings.confirmations
+    queues = frozenset({ledger.terms.dso})
     ways = [("the DSO's node", chains[0], dso_outbox, dso)]
     ways += [(f"node {number}", chain, SqlOutbox(), homes) for number, chain in enumerate(chains, start=1)]
     return [
@@ -139,11 +140,10 @@ def _nodes(
             name=name,
             chain=chain,
             outbox=outbox,
-            client=LedgerClient(
-                chain, keys, outbox, ledger.contract, confirmations=confirmations, queues=(ledger.terms.dso,)
-            ),
+            client=LedgerClient(chain, keys, outbox, ledger.contract, confirmations=confirmations, queues=queues),
             reader=LedgerReader(chain, ledger.contract, ledger.terms, confirmations=confirmations),
             signed=ledger.signed,
+            queues=queues,
             patience_seconds=settings.node_patience_seconds,
         )
         for name, chain, outbox, confirmations in ways

@@ -5,13 +5,13 @@ Invariants: effects follow final blocks only, offers are looked at in the newest
 same bytes are sent again until its receipt is final.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from petra.chain.client import LedgerClient
-from petra.chain.errors import NonceUnresolved, Reorganised
+from petra.chain.errors import Reorganised
 from petra.chain.reader import LedgerReader
 from petra.domain.blocks import Block, Intent, LedgerRecord, Outcome
+from petra.domain.terms import Address
 from petra.errors import ChainError
 from petra.play.stage import Actor
 from petra.ports import Chain
@@ -41,6 +41,7 @@ class LiveNode:
 
     Attributes:
         signed: gets the bytes of everything that was sent, by hash.
+        queues: senders that sign on while transactions of theirs are under way: the DSO's address.
         patience_seconds: how long the node may fail before the run is given up.
     """
 
@@ -50,9 +51,13 @@ class LiveNode:
     client: LedgerClient
     reader: LedgerReader
     signed: dict[bytes, bytes]
+    queues: frozenset[Address]
     patience_seconds: float
     actors: list[Actor] = field(default_factory=list)
     _waiting: list[Intent] = field(default_factory=list)
+    _records: list[LedgerRecord] = field(default_factory=list)
+    _outcomes: list[Outcome] = field(default_factory=list)
+    _undone: tuple[bytes, ...] | None = None
     _head: bytes = b""
     _failing_since: float | None = None
     _quiet_until: float = 0
@@ -63,19 +68,22 @@ class LiveNode:
         self._waiting.append(intent)
 
     def send(self, now: float) -> None:
-        """Sign, keep and send what waits; what cannot be sent now is sent with the next news."""
-        if not self._waiting or now < self._quiet_until:
+        """Sign, keep and send what waits; what cannot be sent now is sent with the next news.
+
+        Whose transactions are under way again, because a reorganisation took an outcome back, waits for them.
+        """
+        if now < self._quiet_until:
             return
-        waiting, self._waiting = self._waiting, []
+        busy = self.client.unresolved - self.queues
+        ready = [intent for intent in self._waiting if intent.sender not in busy]
+        if not ready:
+            return
+        self._waiting = [intent for intent in self._waiting if intent.sender in busy]
         try:
-            self.client.submit(waiting)
-        except NonceUnresolved:
-            # A reorganisation took an outcome back: its sender waits for it again, and so do we.
-            self._waiting = waiting
-            return
+            self.client.submit(ready)
         except ChainError as error:
             self._fails(error, now)
-        kept = self.outbox.find([intent.intent_id for intent in waiting])
+        kept = self.outbox.find([intent.intent_id for intent in ready])
         self.signed.update({one.transaction_hash: one.raw for one in kept.values()})
 
     def news(self, now: float) -> News | None:
@@ -90,7 +98,7 @@ class LiveNode:
             head = self.chain.head()
             if head.hash == self._head:
                 return None
-            news = self._read(head)
+            self._read()
             if head.number >= self._resent_at + RESEND_BLOCKS:
                 self.client.resend_pending()
                 self._resent_at = head.number
@@ -98,15 +106,18 @@ class LiveNode:
             self._fails(error, now)
             return None
         self._head, self._failing_since = head.hash, None
+        news = News(head=head, records=tuple(self._records), outcomes=tuple(self._outcomes), undone=self._undone)
+        self._records, self._outcomes, self._undone = [], [], None
         return news
 
-    def _read(self, head: Block) -> News:
+    def _read(self) -> None:
+        """Read on; what was read stays here until it is delivered, also where the node fails half-way."""
         try:
-            records: Sequence[LedgerRecord] = self.reader.advance()
+            self._records += self.reader.advance()
         except Reorganised as error:
             self.client.reopen(error.ancestor)
-            return News(head=head, records=(), outcomes=(), undone=error.undone)
-        return News(head=head, records=tuple(records), outcomes=tuple(self.client.outcomes()))
+            self._undone = (self._undone or ()) + error.undone
+        self._outcomes += self.client.outcomes()
 
     def _fails(self, error: ChainError, now: float) -> None:
         """Leave the node alone for a moment, so that it does not hold up the others; give up after a while."""
