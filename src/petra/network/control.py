@@ -72,7 +72,7 @@ def up(
         with locked(network):
             require_free_ports([port for node in network.nodes for port in (node.rpc_port, node.link_port)])
             start(network, network.nodes)
-            _wait_for_block(network, after=0 if is_new else _newest(network))
+        _wait_for_block(network, after=0 if is_new else _newest(network))
     except BaseException:
         down(directory)
         if is_new:
@@ -147,7 +147,7 @@ def watchdog_runs(network: Network) -> bool:
 
 
 def start(network: Network, chosen: Sequence[Node]) -> None:
-    """Start nodes: processes first, then price 0, then links, then signing, each step for all of them.
+    """Start nodes: processes first, then what they take, then links, then signing, each step for all of them.
 
     For who holds the lock: others use `start_nodes`.
     """
@@ -157,6 +157,10 @@ def start(network: Network, chosen: Sequence[Node]) -> None:
     for node in chosen:
         nodes.open_for_price_zero(network, node)
     running = [node for node in network.nodes if nodes.is_running(network, node)]
+    for node in chosen:
+        for other in running:
+            if other not in chosen or other.number < node.number:
+                nodes.call(network, node, other)
     with ThreadPoolExecutor() as pool:
         tasks = [
             pool.submit(nodes.join, network, node, [other for other in running if other is not node]) for node in chosen

@@ -139,10 +139,10 @@ def _write_node(network: Network, node: Node, directory: Path, keys: tuple[bytes
 
 
 def _configuration(network: Network, node: Node) -> str:
-    """Return what cannot be said on geth's command line: where the other nodes are.
+    """Return what cannot be said on geth's command line: where to listen, and whom never to turn away.
 
     With as many places as there are others, a node that has met them all looks for a heavier chain at once; with more
-    it would wait for ten seconds. The others are trusted so that they are never turned away.
+    it would wait for ten seconds. Whom to call is said when it runs.
     """
     others = [other.enode for other in network.nodes if other is not node]
     return "\n".join(
@@ -151,7 +151,6 @@ def _configuration(network: Network, node: Node) -> str:
             f'ListenAddr = "127.0.0.1:{node.link_port}"',
             f"MaxPeers = {max(1, len(others))}",
             "DialRatio = 1",
-            f"StaticNodes = {json.dumps(others)}",
             f"TrustedNodes = {json.dumps(others)}",
             "",
         )

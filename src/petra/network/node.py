@@ -45,7 +45,7 @@ def launch(network: Network, node: Node, geth: Path) -> None:
 
 
 def open_for_price_zero(network: Network, node: Node) -> None:
-    """Wait until the node takes orders, and let it take transactions that pay nothing.
+    """Wait until the node takes orders, and let it take transactions that pay nothing and blocks of others.
 
     Raises:
         WorldError: it ended at once (with what it said last) or does not answer in time.
@@ -63,6 +63,17 @@ def open_for_price_zero(network: Network, node: Node) -> None:
 
     if not _wait(answers, _START_SECONDS):
         raise WorldError(f"node {node.number} does not answer within {_START_SECONDS} s; see {network.log(node)}")
+    # Before it has signed or fetched a chain a node drops the blocks that others send it: the first would be lost.
+    ask(network.ipc(node), "miner_start")
+    ask(network.ipc(node), "miner_stop")
+
+
+def call(network: Network, node: Node, other: Node) -> None:
+    """Let the node link itself to another one, now and whenever the link is lost.
+
+    Only one of two should call: calls that cross end each other, and are tried again after 35 s only.
+    """
+    ask(network.ipc(node), "admin_addPeer", other.enode)
 
 
 def join(network: Network, node: Node, others: Sequence[Node]) -> None:

@@ -6,7 +6,7 @@ from petra.chain.rpc import RpcChain
 from petra.errors import ChainError
 from petra.network.ipc import ask
 from petra.network.layout import Network, Node
-from petra.network.node import link_count
+from petra.network.node import call, link_count
 from tests.integration.network.conftest import free_transaction, head, wait_until
 
 pytestmark = [pytest.mark.geth, pytest.mark.slow]
@@ -41,19 +41,19 @@ def halves_of_equal_weight(network: Network, number: int) -> tuple[list[Node], l
     return [first, last], [second, third]
 
 
-def link(network: Network, halves: tuple[list[Node], list[Node]], method: str) -> None:
-    """Cut or heal every link between the halves, from both ends."""
+def cut(network: Network, halves: tuple[list[Node], list[Node]]) -> None:
+    """End every link between the halves; neither end will call the other again."""
     for one in halves[0]:
         for other in halves[1]:
-            ask(network.ipc(one), method, other.enode)
-            ask(network.ipc(other), method, one.enode)
+            ask(network.ipc(one), "admin_removePeer", other.enode)
+            ask(network.ipc(other), "admin_removePeer", one.enode)
 
 
 def test_a_fork_of_equal_weight_is_resolved_without_losing_a_transaction(network: Network) -> None:
     """After the halves meet, the watchdog brings all to one branch; what stood only on the other is mined again."""
     halves = halves_of_equal_weight(network, freeze_in_rotation(network))
     while any(link_count(network, node) != 1 for node in network.nodes):
-        link(network, halves, "admin_removePeer")
+        cut(network, halves)
     digests = []
     for half in halves:
         chain = RpcChain(half[0].rpc_url)
@@ -68,7 +68,9 @@ def test_a_fork_of_equal_weight_is_resolved_without_losing_a_transaction(network
 
     wait_until(lambda: len(difficulties()) == 2 and len({weight for _, weight in difficulties()}) == 1, 30)
     top = max(head(network, node)[0] for node in network.nodes)
-    link(network, halves, "admin_addPeer")
+    for one in halves[0]:
+        for other in halves[1]:
+            call(network, one, other)
 
     def is_one_chain() -> bool:
         try:
