@@ -101,7 +101,7 @@ def waiting(facts: Facts) -> Figure:
     counted = Counter((2 * waited + width_of_bin) // (2 * width_of_bin) for waited in times)
     count = (2 * int(longest) + width_of_bin) // (2 * width_of_bin) + 1
     alt = (
-        f"Histogram of {len(times)} trades by the virtual seconds from posted offer to accepted trade: mean"
+        f"Histogram of {len(times)} trades by the seconds of block time from posted offer to accepted trade: mean"
         f" {words.duration(spread['mean'])}, 90 % within {words.duration(spread['p90'])}, at most"
         f" {words.duration(spread['max'])}. The paper: mean 11.79 s, 90 % within 23 s, at most 38 s."
     )
@@ -128,7 +128,7 @@ def waiting(facts: Facts) -> Figure:
         for row, (label, style, values) in enumerate(rows):
             parts += _spread_row(frame, 16 + 22 * row, label, style, values)
         marks = [(value, f"{value:g}") for value in charts.round_steps(*frame.x_range, most=frame.marks_most)]
-        parts.append(charts.horizontal_axis(frame, marks, "virtual seconds from posted offer to accepted trade"))
+        parts.append(charts.horizontal_axis(frame, marks, "seconds of block time from posted offer to accepted trade"))
         return charts.drawing(frame, alt, parts)
 
     legend = (
@@ -160,7 +160,7 @@ def service(facts: Facts, time: LocalTime) -> Figure:
         gap = 0.2 if len(facts.timesteps) <= 40 else 0.05
         parts = [
             charts.bar(frame, frame.x_range, (original.SERVICE_LEAST, original.SERVICE_MOST), "band"),
-            charts.vertical_axis(frame, "virtual seconds"),
+            charts.vertical_axis(frame, "seconds of block time"),
         ]
         for timestep, waited in times.items():
             told = f"{time.clock(facts.begin(timestep))}: {waited} s"

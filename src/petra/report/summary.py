@@ -57,12 +57,12 @@ def summary_of(facts: Facts) -> Json:
 
 
 def waiting_times(facts: Facts) -> list[int]:
-    """Return the virtual seconds from posted offer to accepted trade, one for each trade."""
+    """Return the seconds of block time from posted offer to accepted trade, one for each trade."""
     return [trade.waited for trade in facts.trades]
 
 
 def service_times(facts: Facts) -> dict[int, int]:
-    """Return the virtual seconds from first AssetAdded to last trade, for each delivery timestep with trades."""
+    """Return the seconds of block time from first AssetAdded to last trade, for each delivery timestep with trades."""
     first: dict[int, int] = {}
     for grant in facts.grants:
         for timestep in range(grant.start, grant.end + 1):
