@@ -23,6 +23,7 @@ PYTHON_LOCKS = {
     "requirements-dev.txt": ["pyproject.toml", "--group", "dev", "--constraint", "requirements.txt"],
     "requirements-build.txt": ["--group", "build"],
     "requirements-node.txt": ["--group", "node"],
+    "requirements-go.txt": ["--group", "go"],
 }
 # npm's names of operating systems and processors, for the words in which Foundry names its packages.
 OPERATING_SYSTEMS = {"darwin": "darwin", "linux": "linux", "win32": "win32"}
