@@ -107,7 +107,7 @@ def _heal(scene: Scene) -> None:
 
 
 def _censor(scene: Scene) -> None:
-    """Let validator 4 mine nothing that pays nothing: that is every transaction of every home."""
+    """Let validator 4 mine nothing that pays nothing, unless it was sent to that very node."""
     ask(scene.network.ipc(scene.network.node(4)), "miner_setGasPrice", "0x3b9aca00")
     scene.over.clear()
     threading.Thread(target=_watch_censor, args=(scene, scene.network.node(4)), daemon=True).start()
@@ -197,7 +197,7 @@ DRILLS: dict[str, Drill] = {
     ),
     "killed": Drill("validator 3 is killed with -9 and brought back", begin=_kill, end=_bring_back),
     "cut": Drill("the network is cut two and two, and healed", begin=_cut, end=_heal),
-    "censor": Drill("validator 4 mines no transaction of ours", begin=_censor, end=_stop_censoring),
+    "censor": Drill("validator 4 mines no transaction but those that were sent to itself", begin=_censor, end=_stop_censoring),
     "withholding": Drill("validator 4 withholds its blocks for 3 s at a time", begin=_withhold, end=_stop_withholding),
     "two-faced": Drill("two nodes sign with validator 4's key", prepare=_make_twin),
 }
@@ -259,15 +259,18 @@ def main() -> int:
             for name in chosen.drills
         }
         rows = {name: task.result() for name, task in tasks.items()}
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    record = {
-        "commit": commit.stdout.strip(),
+    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    settings = {
         "validators": 4,
         "period_seconds": 1,
         "timestep_seconds": chosen.timestep_seconds,
         "timesteps": chosen.timesteps,
-        "drills": rows,
     }
+    # Drills that were not played now keep their rows, if they were played alike.
+    before = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.is_file() else {}
+    kept = before["drills"] if {key: before.get(key) for key in settings} == settings else {}
+    played = {name: {"commit": git.stdout.strip(), **row} for name, row in rows.items()}
+    record = settings | {"drills": kept | played}
     RECORD.parent.mkdir(parents=True, exist_ok=True)
     RECORD.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(record, indent=2))

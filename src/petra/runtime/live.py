@@ -49,7 +49,7 @@ class LiveSettings:
     lead_seconds: int = 6
     confirmations: int = 1
     dso_confirmations: int = 3
-    node_patience_seconds: float = 60
+    node_patience_seconds: float = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
