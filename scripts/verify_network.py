@@ -197,7 +197,7 @@ DRILLS: dict[str, Drill] = {
     ),
     "killed": Drill("validator 3 is killed with -9 and brought back", begin=_kill, end=_bring_back),
     "cut": Drill("the network is cut two and two, and healed", begin=_cut, end=_heal),
-    "censor": Drill("validator 4 mines no transaction but those that were sent to itself", begin=_censor, end=_stop_censoring),
+    "censor": Drill("validator 4 mines only what is sent to itself", begin=_censor, end=_stop_censoring),
     "withholding": Drill("validator 4 withholds its blocks for 3 s at a time", begin=_withhold, end=_stop_withholding),
     "two-faced": Drill("two nodes sign with validator 4's key", prepare=_make_twin),
 }
