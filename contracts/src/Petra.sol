@@ -163,11 +163,12 @@ contract Petra is IPetra {
     /// @inheritdoc IPetra
     function rescindOffer(uint64 offerID) external {
         Offer memory offer = _offerThatIsOpen(offerID);
-        Asset memory asset = _assets[offer.assetID];
+        Asset storage stored = _assets[offer.assetID];
+        Asset memory asset = stored;
         if (asset.owner != msg.sender) revert NotOwner(offer.assetID, msg.sender);
 
         _offers[offerID].open = false;
-        _assets[offer.assetID].offerID = 0;
+        stored.offerID = 0;
         emit OfferRescinded(offerID);
         _releaseEscrow(offerID, msg.sender, _escrow(asset, offer.price));
     }

@@ -3,20 +3,27 @@ pragma solidity ^0.8.24;
 
 // Power, energy and money as integers with units, and the only rounding: the same functions as petra/domain/quantities.py.
 // All of it is exact in 256 bits: |power| < 2^63 W, length <= 2^48 timesteps of < 2^12 s, price < 2^64 nano-units per kWh.
+// So the greatest product is below 2^187, and nothing is checked for an overflow that cannot be.
 
 uint256 constant JOULES_PER_KWH = 3_600_000;
 
 /// @return joules
 function energyOf(uint64 watts, uint64 timesteps, uint32 timestepSeconds) pure returns (uint256) {
-    return uint256(watts) * timesteps * timestepSeconds;
+    unchecked {
+        return uint256(watts) * timesteps * timestepSeconds;
+    }
 }
 
 function paymentRoundedDown(uint256 energy, uint64 price) pure returns (uint256) {
-    return energy * price / JOULES_PER_KWH;
+    unchecked {
+        return energy * price / JOULES_PER_KWH;
+    }
 }
 
 function paymentRoundedUp(uint256 energy, uint64 price) pure returns (uint256) {
-    return (energy * price + JOULES_PER_KWH - 1) / JOULES_PER_KWH;
+    unchecked {
+        return (energy * price + JOULES_PER_KWH - 1) / JOULES_PER_KWH;
+    }
 }
 
 /// The smallest int64 is no power, so the negation is safe.
