@@ -135,7 +135,9 @@ class World:
         self._chain.mine(self._chain.head().timestamp + 1)
         receipt = self._chain.receipts([transaction_hash(raw)])[0]
         if receipt is None or not receipt.succeeded:
-            raise WorldError(f"a transaction of the gas table was refused: {self._chain.refusal(transaction_hash(raw))}")
+            raise WorldError(
+                f"a transaction of the gas table was refused: {self._chain.refusal(transaction_hash(raw))}"
+            )
         return receipt.gas_used
 
 

@@ -73,7 +73,8 @@ class Mutant:
 
     def __str__(self) -> str:
         """Return it on one line."""
-        return f"{self.id} {self.file}:{self.line} {self.function} {self.kind}: {self.before} -> {self.after or '(nothing)'}"
+        place = f"{self.id} {self.file}:{self.line} {self.function}"
+        return f"{place} {self.kind}: {self.before} -> {self.after or '(nothing)'}"
 
 
 def mutants_of(file: str, text: str) -> Iterator[Mutant]:
@@ -143,7 +144,9 @@ def _edits_of_statement(code: str) -> Iterator[Edit]:
         rest = statement[len(f"if ({condition})") :]
         yield "negated", f"{margin}if (!({condition})){rest}"
         yield "never", f"{margin}if (false){rest}"
-    elif statement.endswith(";") and not DECLARATION.match(statement) and not statement.startswith(("return", "revert")):
+    elif (
+        statement.endswith(";") and not DECLARATION.match(statement) and not statement.startswith(("return", "revert"))
+    ):
         yield "deleted", margin
 
 

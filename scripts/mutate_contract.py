@@ -24,10 +24,10 @@ from typing import Any, Self
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT / "src"))
-sys.path.insert(0, str(CHECKOUT / "scripts"))
-from compile_contracts import ask_compiler, find_node  # noqa: E402
-from mutants import Mutant, mutants_of  # noqa: E402
+sys.path.insert(0, str(CHECKOUT))
 from petra.tools import find_foundry  # noqa: E402
+from scripts.compile_contracts import ask_compiler, find_node  # noqa: E402
+from scripts.mutants import Mutant, mutants_of  # noqa: E402
 
 CONTRACTS = CHECKOUT / "contracts"
 FILES = ("Petra.sol", "Quantities.sol")
@@ -55,9 +55,7 @@ class Compiler:
         node = find_node()
         if node is None:
             raise SystemExit("Node.js is not installed: run `make setup`.")
-        self._process = subprocess.Popen(
-            [node, "--stack-size=4000", "-e", COMPILE], cwd=CHECKOUT, text=True, **_PIPES
-        )
+        self._process = subprocess.Popen([node, "--stack-size=4000", "-e", COMPILE], cwd=CHECKOUT, text=True, **_PIPES)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -156,7 +154,11 @@ class Range:
         self.exchange(code)
         if not all(self.passes(UNIT, FOUNDRY_FUZZ_RUNS=runs) for runs in ("16", "256")):
             return "unit"
-        short = {"FOUNDRY_INVARIANT_RUNS": "4", "FOUNDRY_INVARIANT_DEPTH": "200", "FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT": "0"}
+        short = {
+            "FOUNDRY_INVARIANT_RUNS": "4",
+            "FOUNDRY_INVARIANT_DEPTH": "200",
+            "FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT": "0",
+        }
         return "" if self.passes(STATEFUL, **short) else "stateful"
 
 
@@ -199,7 +201,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", help="judge only these ids")
     parser.add_argument("--list", action="store_true", help="list the mutants, judge none")
     parser.add_argument("--verbose", action="store_true", help="tell the verdict of every mutant")
-    parser.add_argument("--record", type=Path, help="write the verdicts to this file")
+    parser.add_argument("--record", type=Path, help="write the verdicts to this file; go on where it ends")
     arguments = parser.parse_args()
     texts = {path.name: path.read_text(encoding="utf-8") for path in sorted((CONTRACTS / "src").glob("*.sol"))}
     mutants = chosen(arguments, [mutant for name in FILES for mutant in mutants_of(name, texts[name])])
@@ -208,12 +210,23 @@ def main() -> int:
         return 0
     proofs = json.loads(PROOFS.read_text(encoding="utf-8")) if PROOFS.is_file() else {}
     begun = time.monotonic()
-    verdicts: dict[str, str] = {}
+    verdicts = _known(arguments.record)
+    mutants = [mutant for mutant in mutants if mutant.id not in verdicts]
     for mutant, verdict in judged(mutants, texts, proofs):
         verdicts[mutant.id] = verdict
+        if arguments.record:
+            arguments.record.write_text(json.dumps({"verdicts": verdicts}), encoding="utf-8")
         if arguments.verbose or verdict in {"survived", "proved"}:
             print(f"{verdict:10} {mutant}", flush=True)
     return report(verdicts, int(time.monotonic() - begun), arguments.record)
+
+
+def _known(record: Path | None) -> dict[str, str]:
+    """Return the verdicts of a record, to go on from; survivors are judged again."""
+    if record is None or not record.is_file():
+        return {}
+    verdicts: dict[str, str] = json.loads(record.read_text(encoding="utf-8"))["verdicts"]
+    return {name: verdict for name, verdict in verdicts.items() if verdict not in {"survived", "proved"}}
 
 
 def report(verdicts: dict[str, str], seconds: int, record: Path | None) -> int:
