@@ -11,7 +11,7 @@ LEDGER ?= $$(python scripts/bootstrap.py ledger)
 CODE := $(shell for folder in src tests scripts benchmarks examples; do find $$folder -name '*.py' 2>/dev/null | grep -q . && echo $$folder; done)
 FORGE = $$(python -c 'from petra.tools import find_foundry; print(find_foundry("forge") or "forge")')
 
-.PHONY: help setup demo test test-marked test-all lint fix typecheck layers verify-client contracts check bench lock network-tools verify-network clean
+.PHONY: help setup demo test test-marked test-all lint fix typecheck layers verify verify-client contracts check bench lock network-tools verify-network clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -48,9 +48,17 @@ verify-client: $(DEV) $(NODE) ## plant every fault and reorganisation, and kill 
 	python -m pytest -q -n 2 tests/faults $(ARGS)
 	python -m tests.faults.kills --kills 2000 --record docs/records/client-kills.json
 
-contracts: $(DEV) $(NODE) ## compare the shipped contract with a fresh compilation and run its own tests
+contracts: $(DEV) $(NODE) ## compare the shipped contract with a fresh compilation, run its tests, and test those by planted faults
 	python scripts/compile_contracts.py --check
 	cd contracts && $(FORGE) test
+	python scripts/mutate_contract.py --sample 12 --seed 1
+
+verify: $(DEV) $(NODE) ## verify the contract at full length: 10,000,000 calls, proofs, static analysis, every planted fault
+	python scripts/verify.py proofs
+	python scripts/verify.py slither
+	python scripts/gas_table.py --check
+	python scripts/mutate_contract.py
+	python scripts/verify.py invariants
 
 check: lint typecheck layers contracts test ## everything that a change must pass
 

@@ -147,6 +147,8 @@ class Range:
             )
         except subprocess.TimeoutExpired:
             return False
+        if done.returncode < 0:  # killed from outside, which says nothing about the fault
+            return self.passes(arguments, **settings)
         return done.returncode == 0
 
     def verdict(self, code: str) -> str:

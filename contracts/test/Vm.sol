@@ -21,6 +21,7 @@ interface Vm {
     function warp(uint256 timestamp) external;
     function prank(address sender) external;
     function expectRevert(bytes calldata reason) external;
+    function assume(bool condition) external pure;
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory logs);
     function getCode(string calldata artifact) external view returns (bytes memory creationCode);
