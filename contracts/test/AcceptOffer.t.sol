@@ -106,7 +106,13 @@ contract AcceptOfferTest is Fixture {
         (uint64 offerID, uint64 offered) = _ask(4, 5);
         uint64 smaller = _grant(BOB, -KW4 + 1, 4, 5);
         uint64 disjoint = _grant(CAROL, -KW4, 8, 9);
+        uint64 later = _grant(DSO, -KW4, 4, 6);
+        uint64 earlier = _grant(DSO, -KW4, 3, 5);
         _at(9);
+        _refuses(IPetra.Indivisible.selector, offered, later);
+        _accept(DSO, offerID, later);
+        _refuses(IPetra.Indivisible.selector, offered, earlier);
+        _accept(DSO, offerID, earlier);
         _refuses(IPetra.Indivisible.selector, offered, smaller);
         _accept(BOB, offerID, smaller);
         _refuses(IPetra.Indivisible.selector, offered, disjoint);

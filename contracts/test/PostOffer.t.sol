@@ -138,6 +138,14 @@ contract PostOfferTest is Fixture {
         _post(BOB, assetID, PRICE);
     }
 
+    function test_an_escrow_may_be_all_the_money_there_can_be() public {
+        uint64 all = type(uint64).max;
+        uint64 assetID = _grant(BOB, -int64(all / 15), 4, 18); // 15 timesteps, and 4000 nano-units a kWh make it exact
+        _fund(BOB, all);
+        _post(BOB, assetID, 4000);
+        _assertBalance(BOB, 0);
+    }
+
     function test_refuses_a_bid_that_its_poster_cannot_pay() public {
         uint64 assetID = _grant(BOB, -KW4, 4, 5);
         _fund(BOB, 2 * PRICE - 1);
