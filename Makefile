@@ -48,10 +48,9 @@ verify-client: $(DEV) $(NODE) ## plant every fault and reorganisation, and kill 
 	python -m pytest -q -n 2 tests/faults $(ARGS)
 	python -m tests.faults.kills --kills 2000 --record docs/records/client-kills.json
 
-contracts: $(DEV) $(NODE) ## compare the shipped contract with a fresh compilation, run its tests, and test those by planted faults
+contracts: $(DEV) $(NODE) ## compare the shipped contract with a fresh compilation and run its own tests
 	python scripts/compile_contracts.py --check
 	cd contracts && $(FORGE) test
-	python scripts/mutate_contract.py --sample 12 --seed 1
 
 verify: $(DEV) $(NODE) ## verify the contract at full length: 10,000,000 calls, proofs, static analysis, every planted fault
 	python scripts/verify.py proofs
