@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import simbench  # type: ignore[import-not-found]
+import simbench
 
 GRID = "1-LV-semiurb5--0-sw"
 DAY = "26.05.2016"
