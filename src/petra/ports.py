@@ -4,9 +4,11 @@ Each port has an adapter that we ship and that needs nothing but memory; it pass
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from petra.domain.blocks import Block, Log, Receipt
+from petra.domain.messages import Envelope
 from petra.domain.refusals import Refusal
 from petra.domain.terms import Address
 
@@ -77,6 +79,54 @@ class Fabric(Protocol):
 
     def send(self, recipient: Address, raw: bytes, now: int) -> None:
         """Take a message for delivery; it may arrive late, twice, out of order or never."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A verified message as a link received it; `origin` is how the link finds its sender again."""
+
+    envelope: Envelope
+    origin: object
+
+
+class Link(Protocol):
+    """A live process's way to others: messages may get lost, doubled or reordered on it; a postbox stands above it."""
+
+    def wait(self, seconds: float) -> None:
+        """Return when something has arrived, when `wake` was called, or after so many seconds."""
+        ...
+
+    def wake(self) -> None:
+        """End a `wait`; from any thread."""
+        ...
+
+    def receive(self, limit: int) -> list[Arrival]:
+        """Return what arrived for us, verified and from parties that may speak; bad frames were refused by name."""
+        ...
+
+    def acknowledge(self, arrivals: Sequence[Arrival]) -> None:
+        """Tell the senders that these messages are stored here."""
+        ...
+
+    def busy(self, arrivals: Sequence[Arrival], retry_ms: int) -> None:
+        """Tell the senders that these messages were not taken, and when to try again."""
+        ...
+
+    def send(self, recipient: Address, raw: bytes) -> bool:
+        """Try to send now; False where the recipient cannot be reached or the queue is full."""
+        ...
+
+    def delivered(self) -> list[bytes]:
+        """Return the hashes of envelopes that their recipients have stored, since the last call."""
+        ...
+
+    def refused(self) -> list[tuple[bytes, str]]:
+        """Return hash and reason of envelopes that their recipients refused, since the last call."""
+        ...
+
+    def close(self) -> None:
+        """Let go of sockets and threads."""
         ...
 
 
