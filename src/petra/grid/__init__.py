@@ -1,5 +1,6 @@
 """The electrical grid: the feeder and what keeps it safe."""
 
-from petra.grid.feeder import Branch, Feeder, Link, Node, Transformer
+from petra.grid.components import Branch, Connection, Link, Node, Transformer
+from petra.grid.feeder import Feeder
 
-__all__ = ["Branch", "Feeder", "Link", "Node", "Transformer"]
+__all__ = ["Branch", "Connection", "Feeder", "Link", "Node", "Transformer"]

@@ -1,75 +1,24 @@
-"""One feeder as the DSO knows it: nodes, lines and the transformer that it hangs on, in SI units.
+"""One feeder as the DSO knows it: its pieces, its source and the limits that PETra promises to keep (R26, R31).
 
 Decides: what is a feeder that PETra can keep safe: a tree with its source at the transformer's upper side (DESIGN 7).
-Knows no load, no power flow, no file. Invariant: every node is reached from the source on exactly one path.
-Lines are balanced three-phase: values are per phase, capacitance to ground; voltages are phase to phase.
+Knows no load, no power flow, no file. Invariant: every node is reached from the source on exactly one path, every
+value is plausible, and without any load every voltage lies within the band.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from petra.errors import InputError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """A point where lines meet or homes connect."""
-
-    node: str  # short and unique in the feeder
-    name: str  # the DSO's own name, for display
-    rated_volts: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Branch:
-    """A line between two nodes; its values are those of the whole length."""
-
-    branch: str
-    from_node: str
-    to_node: str
-    length_metres: float
-    resistance_ohm: float
-    reactance_ohm: float
-    capacitance_nanofarad: float
-    rating_ampere: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transformer:
-    """The transformer between the medium-voltage source (`from`) and the feeder's busbar (`to`)."""
-
-    transformer: str
-    from_node: str
-    to_node: str
-    rated_power_va: float
-    from_volts: float  # rated voltage of the winding, which need not be the node's
-    to_volts: float
-    short_circuit_voltage: float  # fraction of the rated voltage
-    copper_loss_watts: float  # at rated power
-    no_load_current: float  # fraction of the rated current
-    no_load_loss_watts: float
-    clock: int  # of the vector group: 5 = the low side lags by 150 degrees
-    tap_side: Literal["from", "to"]
-    tap_position: int
-    tap_min: int
-    tap_max: int
-    tap_neutral: int
-    tap_step_volts: float  # change of the tapped winding's rated voltage by one position
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """What joins a node to the node above it, seen from below."""
-
-    above: str
-    element: Branch | Transformer
+from petra.grid import feeder_checks as checks
+from petra.grid.components import Branch, Connection, Link, Node, Transformer, links_from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feeder:
-    """A radial feeder; voltages of the source and of the allowed band are fractions of the rated voltage."""
+    """A radial feeder; voltages of the source and of the allowed band are fractions of the rated voltage.
+
+    The source's voltage may lie anywhere within source_voltage +- source_voltage_deviation.
+    """
 
     name: str
     source_node: str
@@ -79,10 +28,17 @@ class Feeder:
     nodes: tuple[Node, ...]
     branches: tuple[Branch, ...]
     transformer: Transformer
+    source_voltage_deviation: float = 0.0
+    frequency_hertz: float = 50.0
 
     def __post_init__(self) -> None:
         """Refuse what is no radial feeder with sensible values, all reasons at once."""
-        problems = [*_value_problems(self), *_shape_problems(self)]
+        problems = list(self._problems())
+        if not problems:
+            low, high = self.no_load_voltages
+            if not self.voltage_min < low <= high < self.voltage_max:
+                outside = f"outside {self.voltage_min:g} .. {self.voltage_max:g}; is the tap right?"
+                problems = [f"without any load the busbar has {low:.4f} .. {high:.4f}, {outside}"]
         if problems:
             raise InputError([f"{self.name}: {problem}" for problem in problems])
 
@@ -91,84 +47,41 @@ class Feeder:
         """The transformer and all lines."""
         return (self.transformer, *self.branches)
 
+    @property
+    def no_load_voltages(self) -> tuple[float, float]:
+        """The busbar's lowest and highest voltage behind the tapped transformer without load, as fractions."""
+        rated = {node.node: node.rated_volts for node in self.nodes}
+        from_volts, to_volts = self.transformer.winding_volts
+        above, below = rated[self.transformer.from_node], rated[self.transformer.to_node]
+        ratio = (above / from_volts) * (to_volts / below)
+        low, high = (self.source_voltage + sign * self.source_voltage_deviation for sign in (-1, 1))
+        return low * ratio, high * ratio
+
     def links(self) -> dict[str, Link]:
         """Return the link above every node but the source; iterating meets each node after the one above it."""
-        neighbours = _neighbours(self)
-        links: dict[str, Link] = {}
-        queue = [self.source_node]
-        for above in queue:
-            for node, element in neighbours[above]:
-                if node != self.source_node and node not in links:
-                    links[node] = Link(above=above, element=element)
-                    queue.append(node)
-        return links
+        return links_from(self.source_node, self.elements)
 
     def require_nodes(self, homes: Mapping[str, str | None]) -> None:
-        """Raise InputError naming every home whose node (the value) is no low-voltage node of the feeder."""
-        known = {node.node for node in self.nodes} - {self.source_node}
-        problems = [
-            f"{self.name}: {home} is at node {node!r}, which is not there; use one of {_listing(known)}"
-            for home, node in homes.items()
-            if node not in known
-        ]
+        """Raise InputError naming every home whose node (the value) is no low-voltage node of the feeder.
+
+        Unlike `require_connections` it says nothing about nodes without a home: a study may watch some homes only.
+        """
+        connections = [Connection(account=home, node=node) for home, node in homes.items()]
+        everywhere = (Connection(account="", node=node.node) for node in self.nodes if node.node != self.source_node)
+        self.require_connections([*connections, *everywhere])
+
+    def require_connections(self, connections: Iterable[Connection]) -> None:
+        """Raise InputError naming accounts without a node, connected nodes without an account, and single phases."""
+        problems = list(checks.connection_problems(self.nodes, self.source_node, connections))
         if problems:
-            raise InputError(problems)
+            raise InputError([f"{self.name}: {problem}" for problem in problems])
 
-
-def _listing(names: set[str]) -> str:
-    """Show some names, not a page of them."""
-    shown = sorted(names)[:5]
-    return ", ".join(shown) + (f" .. ({len(names)} in all)" if len(names) > len(shown) else "")
-
-
-def _neighbours(feeder: Feeder) -> dict[str, list[tuple[str, Branch | Transformer]]]:
-    """Return each node's neighbours with what leads there."""
-    neighbours: dict[str, list[tuple[str, Branch | Transformer]]] = defaultdict(list)
-    for element in feeder.elements:
-        neighbours[element.from_node].append((element.to_node, element))
-        neighbours[element.to_node].append((element.from_node, element))
-    return neighbours
-
-
-def _value_problems(feeder: Feeder) -> Iterator[str]:
-    """Yield values that cannot be right."""
-    if not 0 < feeder.voltage_min < feeder.source_voltage < feeder.voltage_max:
-        yield "source_voltage must lie between voltage_min and voltage_max, as fractions such as 0.9, 1.0 and 1.1"
-    for node in feeder.nodes:
-        if not node.rated_volts > 0:
-            yield f"node {node.node}: rated_volts must be positive"
-    for line in feeder.branches:
-        if not (line.resistance_ohm > 0 and line.reactance_ohm >= 0 and line.capacitance_nanofarad >= 0):
-            yield f"branch {line.branch}: resistance_ohm must be positive, reactance and capacitance not negative"
-        if not (line.rating_ampere > 0 and line.length_metres >= 0):
-            yield f"branch {line.branch}: rating_ampere must be positive, length_metres not negative"
-    trafo = feeder.transformer
-    rated = (trafo.rated_power_va, trafo.from_volts, trafo.to_volts, trafo.short_circuit_voltage)
-    if not all(value > 0 for value in rated):
-        yield "transformer: rated power, voltages and short-circuit voltage must be positive"
-    elif not 0 <= trafo.copper_loss_watts <= trafo.short_circuit_voltage * trafo.rated_power_va:
-        yield "transformer: copper_loss_watts exceeds short_circuit_voltage x rated_power_va; is it in kW?"
-    if not all(value >= 0 for value in (trafo.no_load_current, trafo.no_load_loss_watts, trafo.tap_step_volts)):
-        yield "transformer: no_load_current, no_load_loss_watts and tap_step_volts must not be negative"
-    if not 0 <= trafo.clock < 12:
-        yield "transformer: clock must lie in 0 .. 11"
-    taps = (trafo.tap_position, trafo.tap_neutral)
-    if not all(trafo.tap_min <= tap <= trafo.tap_max for tap in taps):
-        yield "transformer: tap_position and tap_neutral must lie between tap_min and tap_max"
-
-
-def _shape_problems(feeder: Feeder) -> Iterator[str]:
-    """Yield why the feeder is no tree below its source."""
-    nodes = [node.node for node in feeder.nodes]
-    yield from (f"node {node} is given twice" for node in sorted({n for n in nodes if nodes.count(n) > 1}))
-    names = [line.branch for line in feeder.branches]
-    yield from (f"branch {name} is given twice" for name in sorted({n for n in names if names.count(n) > 1}))
-    ends = {end for element in feeder.elements for end in (element.from_node, element.to_node)}
-    ends |= {feeder.source_node}
-    yield from (f"node {end} is used by a branch, but not given" for end in sorted(ends - set(nodes)))
-    if feeder.transformer.from_node != feeder.source_node:
-        yield "the transformer's from_node must be the source_node"
-    reached = feeder.links().keys() | {feeder.source_node}
-    yield from (f"node {node} is not connected to the source" for node in sorted(set(nodes) - reached))
-    if len(feeder.branches) + 1 > len(ends) - 1:
-        yield "the lines form a ring; open it where it is operated open: PETra needs a radial feeder"
+    def _problems(self) -> Iterator[str]:
+        fields = {name: getattr(self, name) for name in ("source_voltage", "voltage_min", "voltage_max")}
+        yield from checks.voltage_problems(fields, self.source_voltage_deviation, self.frequency_hertz)
+        for node in self.nodes:
+            yield from checks.node_problems(node)
+        for line in self.branches:
+            yield from checks.branch_problems(line)
+        yield from checks.transformer_problems(self.transformer)
+        yield from checks.shape_problems(self.source_node, self.nodes, self.branches, self.transformer)
