@@ -331,6 +331,46 @@ contract AcceptOfferTest is Fixture {
         _assertBalance(BOB, 1);
     }
 
+    /// 1 W over one timestep at 4000 nano-units a kWh costs exactly 1.
+    function test_an_ask_of_one_watt_for_one_nano_unit() public {
+        _post(ALICE, _grant(ALICE, 1, 4, 5), 4000);
+        uint64 provided = _grant(BOB, -1, 4, 4);
+        _fund(BOB, 1);
+        vm.recordLogs();
+        _accept(BOB, 1, provided);
+        Vm.Log[] memory told = vm.getRecordedLogs();
+        emit IPetra.OfferAccepted(1, 2, 1, 4, 4, 1);
+        emit IPetra.AssetSplit(1, 3, ALICE, 1, 4, 4);
+        emit IPetra.AssetTransferred(3, ALICE, BOB);
+        emit IPetra.AssetTransferred(2, BOB, ALICE);
+        _assertTold(told);
+        _assertAsset(1, ALICE, 1, 5, 5, 1);
+        vm.assertTrue(petra.spent(2) && !petra.spent(3), "only the permit is spent");
+        _assertBalance(ALICE, 1);
+        _assertBalance(BOB, 0);
+    }
+
+    function test_a_bid_of_one_watt_for_one_nano_unit() public {
+        _fund(BOB, 2);
+        _post(BOB, _grant(BOB, -1, 4, 5), 4000);
+        _accept(ALICE, 1, _grant(ALICE, 1, 4, 4));
+        _assertAsset(1, BOB, -1, 5, 5, 1);
+        _assertAsset(3, ALICE, -1, 4, 4, 0);
+        vm.assertTrue(petra.spent(3) && !petra.spent(2), "only the permit is spent");
+        _assertBalance(ALICE, 1);
+        _assertBalance(BOB, 0);
+        _rescind(BOB, 1);
+        _assertBalance(BOB, 1);
+    }
+
+    function test_one_watt_may_be_left_inside() public {
+        _post(ALICE, _grant(ALICE, 2, 4, 4), 4000);
+        _fund(BOB, 1);
+        _accept(BOB, 1, _grant(BOB, -1, 4, 4));
+        _assertAsset(1, ALICE, 1, 4, 4, 1);
+        _assertAsset(3, BOB, 1, 4, 4, 0);
+    }
+
     function test_price_0_moves_energy_only() public {
         _post(ALICE, _grant(ALICE, KW4, 4, 5), 0);
         _accept(BOB, 1, _grant(BOB, -KW4, 4, 5));

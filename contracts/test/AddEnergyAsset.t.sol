@@ -47,8 +47,12 @@ contract AddEnergyAssetTest is Fixture {
     }
 
     function test_refuses_an_end_at_2_to_the_48() public {
-        _refuses(IPetra.IntervalOutOfBounds.selector, 2 ** 48 - 1, 2 ** 48);
-        _grant(ALICE, KW4, 2 ** 48 - 1, 2 ** 48);
+        _refuses(IPetra.IntervalOutOfBounds.selector, 2 ** 48, 2 ** 48);
+        _grant(ALICE, KW4, 2 ** 48, 2 ** 48);
+    }
+
+    function test_the_last_timestep_is_2_to_the_48_minus_1() public {
+        _assertAsset(_grant(ALICE, KW4, 2 ** 48 - 1, 2 ** 48 - 1), ALICE, KW4, 2 ** 48 - 1, 2 ** 48 - 1, 0);
     }
 
     function testFuzz_creates_an_asset_and_tells(int64 power, uint64 start, uint64 length) public {

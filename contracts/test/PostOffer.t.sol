@@ -123,6 +123,18 @@ contract PostOfferTest is Fixture {
         _post(ALICE, assetID, 0);
     }
 
+    function test_a_price_period_may_be_one_timestep() public {
+        IPetra.Terms memory terms = _terms();
+        terms.pricePeriod = 1;
+        petra = _deploy(terms);
+        uint64 assetID = _grant(ALICE, KW4, 4, 4);
+        _refuses(IPetra.PriceNotSet.selector, 4);
+        _post(ALICE, assetID, PRICE);
+        _setPrice(4, PRICE);
+        _post(ALICE, assetID, PRICE);
+        _assertOpen(1, ALICE, assetID, PRICE);
+    }
+
     function test_refuses_another_price_than_the_periods() public {
         _withPricePeriods();
         _setPrice(1, PRICE);

@@ -58,6 +58,18 @@ contract SettleTest is MarketFixture {
         market.settle(ASK, BID, KW4 + 1, 9, 4, 1);
     }
 
+    function test_refuses_production_of_one_watt_as_a_bid_and_consumption_of_one_watt_as_an_ask() public {
+        uint64 production = _grant(CAROL, 1, 4, 9);
+        uint64 permit = _grant(MALLORY, -1, 4, 9);
+        _lockBoth(0);
+        _lock(CAROL, production, 0);
+        _lock(MALLORY, permit, 0);
+        _refuses(IPetra.SameSide.selector, production, ASK);
+        market.settle(production, ASK, 1, 4, 9, 0);
+        _refuses(IPetra.SameSide.selector, BID, permit);
+        market.settle(BID, permit, 1, 4, 9, 0);
+    }
+
     function test_refuses_more_power_than_the_bid_has() public {
         uint64 bid = _grant(CAROL, -KW4 + 1, 4, 9);
         _lock(CAROL, bid, 0);
@@ -194,6 +206,22 @@ contract SettleTest is MarketFixture {
         market.settle(BID, ASK, KW4, 6, 9, 0);
         _assertAsset(BID, BOB, -KW4, 4, 5, MARKET_LOCK);
         _assertAsset(ASK, ALICE, KW4, 4, 5, MARKET_LOCK);
+    }
+
+    function test_settles_one_watt_and_returns_one_nano_unit_to_each() public {
+        uint64 bid = _grant(CAROL, -1, 0, 1);
+        uint64 ask = _grant(MALLORY, 1, 0, 1);
+        _fund(CAROL, 2);
+        _fund(MALLORY, 1);
+        _lock(CAROL, bid, 2);
+        _lock(MALLORY, ask, 1);
+        market.settle(bid, ask, 1, 1, 1, 1); // What is before timestep 1 is live here, too.
+        _assertAsset(bid, CAROL, -1, 0, 0, MARKET_LOCK);
+        _assertAsset(ask, MALLORY, 1, 0, 0, MARKET_LOCK);
+        market.settle(bid, ask, 1, 0, 0, 0);
+        vm.assertTrue(petra.spent(bid) && !petra.spent(ask), "only the permit is spent");
+        _assertBalance(CAROL, 1);
+        _assertBalance(MALLORY, 2);
     }
 
     function testFuzz_keeps_energy_and_money(int64 power, uint64 start, uint64 end, uint64 payment) public {
