@@ -34,6 +34,7 @@ FILES = ("Petra.sol", "Quantities.sol")
 PROOFS = CONTRACTS / "equivalent-mutants.json"
 # What a fault of the contract must be found by; gas is not its meaning.
 UNIT = ["--no-match-contract", "Invariants|Gas|Proofs"]
+EXAMPLES, FUZZ = [*UNIT, "--no-match-test", "testFuzz"], [*UNIT, "--match-test", "testFuzz"]  # what is quick first
 STATEFUL = ["--match-contract", "Invariants"]
 TIMEOUT_SECONDS = 240
 # Reads one question a line, so that the compiler is started once.
@@ -154,7 +155,7 @@ class Range:
     def verdict(self, code: str) -> str:
         """Return which tests find the fault in this creation code: "unit", "stateful", or "" for none."""
         self.exchange(code)
-        if not all(self.passes(UNIT, FOUNDRY_FUZZ_RUNS=runs) for runs in ("16", "256")):
+        if not (self.passes(EXAMPLES) and self.passes(FUZZ)):
             return "unit"
         short = {
             "FOUNDRY_INVARIANT_RUNS": "4",
@@ -169,8 +170,8 @@ def chosen(arguments: argparse.Namespace, mutants: list[Mutant]) -> list[Mutant]
     if arguments.only:
         return [mutant for mutant in mutants if mutant.id in arguments.only]
     if arguments.sample:
-        return random.Random(arguments.seed).sample(mutants, min(arguments.sample, len(mutants)))
-    return mutants
+        mutants = random.Random(arguments.seed).sample(mutants, min(arguments.sample, len(mutants)))
+    return mutants[arguments.shard :: arguments.shards]
 
 
 def judged(mutants: list[Mutant], texts: dict[str, str], proofs: dict[str, str]) -> Iterator[tuple[Mutant, str]]:
@@ -200,6 +201,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Plant faults in the contract and see that its tests find each.")
     parser.add_argument("--sample", type=int, help="judge only this many mutants")
     parser.add_argument("--seed", type=int, default=1, help="which ones")
+    parser.add_argument("--shards", type=int, default=1, help="share the mutants among so many processes")
+    parser.add_argument("--shard", type=int, default=0, help="which of them this is, from 0")
     parser.add_argument("--only", nargs="+", help="judge only these ids")
     parser.add_argument("--list", action="store_true", help="list the mutants, judge none")
     parser.add_argument("--verbose", action="store_true", help="tell the verdict of every mutant")
