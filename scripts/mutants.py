@@ -48,7 +48,7 @@ REPLACEMENTS = [
 ]
 NUMBER = re.compile(r"(?<![\w.])(\d[\d_]*)(?![\w.])")
 CALL = re.compile(r"\b\w+\(([^()]*,[^()]*)\)")
-CHOICE = re.compile(r"([^=(,?]+) \? ([^:?]+) : ([^:?;,)]+)")
+CHOICE = re.compile(r"([^=(,?]+) \? ([^:?]+) : ((?:[^:?;,()]|\([^()]*\))+)")
 DECLARATION = re.compile(r"(Asset|Offer|Part|Split|PeriodPrice|u?int\d*|bool|address)\b.*=")
 
 

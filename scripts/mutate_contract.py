@@ -25,7 +25,7 @@ from typing import Any, Self
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT / "src"))
 sys.path.insert(0, str(CHECKOUT))
-from petra.tools import find_foundry  # noqa: E402
+from petra.tools import find_foundry, read_version  # noqa: E402
 from scripts.compile_contracts import ask_compiler, find_node  # noqa: E402
 from scripts.mutants import Mutant, mutants_of  # noqa: E402
 
@@ -216,14 +216,24 @@ def main() -> int:
     proofs = json.loads(PROOFS.read_text(encoding="utf-8")) if PROOFS.is_file() else {}
     begun = time.monotonic()
     verdicts = _known(arguments.record)
-    mutants = [mutant for mutant in mutants if mutant.id not in verdicts]
-    for mutant, verdict in judged(mutants, texts, proofs):
+    for mutant, verdict in judged([mutant for mutant in mutants if mutant.id not in verdicts], texts, proofs):
         verdicts[mutant.id] = verdict
         if arguments.record:
             arguments.record.write_text(json.dumps({"verdicts": verdicts}), encoding="utf-8")
         if arguments.verbose or verdict in {"survived", "proved"}:
             print(f"{verdict:10} {mutant}", flush=True)
-    return report(verdicts, int(time.monotonic() - begun), arguments.record)
+    refuted = [name for name in proofs if verdicts.get(name) in {"unit", "stateful"}]
+    if refuted:
+        print(f"proved to change nothing, and found by a test nevertheless: {refuted}", file=sys.stderr)
+    summary = summed(verdicts, {mutant.id: str(mutant) for mutant in mutants})
+    print(json.dumps(summary, indent=1))
+    if arguments.record:
+        origin: dict[str, Any] = {"command": "python scripts/mutate_contract.py", "versions": _versions()}
+        origin |= {"seconds": round(time.monotonic() - begun)}
+        arguments.record.write_text(
+            json.dumps(origin | summary | {"verdicts": verdicts}, indent=1) + "\n", encoding="utf-8"
+        )
+    return 1 if refuted or summary["survivors"] else 0
 
 
 def _known(record: Path | None) -> dict[str, str]:
@@ -234,18 +244,25 @@ def _known(record: Path | None) -> dict[str, str]:
     return {name: verdict for name, verdict in verdicts.items() if verdict not in {"survived", "proved"}}
 
 
-def report(verdicts: dict[str, str], seconds: int, record: Path | None) -> int:
-    """Print the score, write the record, and return the exit code."""
+def summed(verdicts: dict[str, str], names: dict[str, str]) -> dict[str, Any]:
+    """Return the score: equivalent are those of the same optimized code, proved those of the list of proofs."""
     counts = Counter(verdicts.values())
     killed = counts["unit"] + counts["stateful"]
     living = killed + counts["survived"]
-    share = 100 * killed / living if living else 100.0
-    print(f"{len(verdicts)} mutants in {seconds} s: {dict(counts)}")
-    print(f"{killed} of {living} mutants that compile and change something were found: {share:.1f} %")
-    if record:
-        summary = {"mutants": len(verdicts), "seconds": seconds, "counts": dict(counts), "verdicts": verdicts}
-        record.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    return 1 if counts["survived"] else 0
+    return {
+        "mutants": len(verdicts),
+        "counts": dict(counts),
+        "compile and change something": living,
+        "found": killed,
+        "found, %": round(100 * killed / living, 2) if living else 100.0,
+        "survivors": [names.get(name, name) for name, verdict in verdicts.items() if verdict == "survived"],
+    }
+
+
+def _versions() -> dict[str, str | None]:
+    forge = find_foundry("forge")
+    compiler = ask_compiler("--version").split("Version: ")[1].strip()
+    return {"forge": read_version(forge) if forge else None, "solc": compiler}
 
 
 if __name__ == "__main__":
