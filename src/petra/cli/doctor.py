@@ -72,6 +72,7 @@ def examine() -> Iterator[Check]:
     yield _check_contract(checkout)
     yield _check_disk()
     yield _check_anvil(checkout)
+    yield _check_geth(checkout)
     if checkout is not None:
         yield from _check_solidity(checkout)
 
@@ -166,6 +167,20 @@ def _check_anvil(checkout: Path | None) -> Check:
         needed=False,
         without="`--ledger anvil`; `--ledger memory` works",
         remedy=remedy,
+    )
+
+
+def _check_geth(checkout: Path | None) -> Check:
+    """Find the node of `petra network`; it is asked for its version to see that it still has clique."""
+    geth = tools.find_geth()
+    version = tools.read_version(geth) if geth is not None else None
+    build = "make network-tools (it builds geth 1.13.15), or " if checkout is not None else ""
+    return Check(
+        name="geth 1.13",
+        found=f"{version} ({geth})" if version is not None else None,
+        needed=False,
+        without="`petra network up` with its default engine",
+        remedy=f"{build}name a binary in PETRA_GETH",
     )
 
 
