@@ -1,1 +1,1 @@
-"""What outlives a process, each part a file or a database of its own: outbox, keys, journal."""
+"""What outlives a process: a service's database and keys; a run's outbox and journal."""
