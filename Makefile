@@ -51,6 +51,7 @@ verify-client: $(DEV) $(NODE) ## plant every fault and reorganisation, and kill 
 contracts: $(DEV) $(NODE) ## compare the shipped contract with a fresh compilation and run its own tests
 	python scripts/compile_contracts.py --check
 	cd contracts && $(FORGE) test
+	python scripts/mutate_contract.py --sample 10 --seed 1
 
 verify: $(DEV) $(NODE) ## verify the contract at full length: 10,000,000 calls, proofs, static analysis, every planted fault
 	python scripts/verify.py proofs

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,16 @@ def test_make_calls_that_binary_and_nothing_hides_its_exit_code() -> None:
     lines = [line for line in done.stdout.splitlines() if "cd contracts" in line]
     assert len(lines) == 1
     assert re.fullmatch(r"cd contracts && \$\(python -c '.*find_foundry\(\"forge\"\).*'\) test", lines[0])
+    makefile = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
+    assert "\n\tcd contracts && $(FORGE) test\n" in makefile  # `make -n` shows no leading `-`
+    assert ".IGNORE" not in makefile
+
+
+def test_the_short_form_makes_a_hundred_thousand_calls() -> None:
+    """contracts/foundry.toml has runs times depth for each of the deployments, and a refused call breaks the run."""
+    settings = tomllib.loads((CHECKOUT / "contracts" / "foundry.toml").read_text(encoding="utf-8"))["invariant"]
+    text = (CHECKOUT / "contracts" / "test" / "Invariants.t.sol").read_text(encoding="utf-8")
+    deployments = len(re.findall(r"^contract \w+InvariantsTest is Invariants", text, re.MULTILINE))
+    assert deployments == 4
+    assert deployments * settings["runs"] * settings["depth"] >= 100_000
+    assert settings["fail_on_revert"]
