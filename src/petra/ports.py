@@ -45,6 +45,17 @@ class Chain(Protocol):
         """Return the code that stands at an address, empty where there is none."""
         ...
 
+    def transaction_counts(self, senders: Sequence[Address]) -> list[int]:
+        """Return how many transactions of each sender are mined: the first nonce that the chain has not seen."""
+        ...
+
+    def dry_run(self, contract: Address, calls: Sequence[tuple[Address, bytes]]) -> list[Refusal | None]:
+        """Return for each sender and its calldata why the contract would refuse it after the newest block, or None.
+
+        Each is tried by itself, nothing is kept. ChainError where one fails without a word of the contract's.
+        """
+        ...
+
     def refusal(self, transaction_hash: bytes) -> Refusal | None:
         """Return why the contract refused a mined transaction, None if it did not. For tools and tests: slow."""
         ...

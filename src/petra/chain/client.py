@@ -13,7 +13,9 @@ from typing import Protocol
 
 from petra.chain.errors import NonceUnresolved, WrongChain
 from petra.chain.reader import first_checkpoint, read_records
+from petra.crash_points import reach
 from petra.domain.blocks import Checkpoint, Intent, Outcome, Receipt
+from petra.domain.refusals import Refusal
 from petra.domain.terms import Address, Terms
 from petra.errors import InputError, ReceiptDeadline
 from petra.ports import Chain, Keys
@@ -116,12 +118,28 @@ class LedgerClient:
         if waiting := sorted((senders & self.unresolved) - self._queues):
             raise NonceUnresolved(f"{', '.join(waiting)}: transactions are under way; submit more when they have ended")
         nonces = self._outbox.next_nonces(list(senders))
+        reach("sign.before")
         signed = [self._sign(intent, nonces) for intent in fresh.values()]
+        reach("sign.after")
+        reach("keep.before")
         self._outbox.put(signed)
+        reach("keep.after")
         self._pending |= {one.intent_id: one for one in signed}
-        self._chain.send([one.raw for one in signed])
+        self._transmit([one.raw for one in signed])
         known |= {one.intent_id: one for one in signed}
         return [known[intent.intent_id].transaction_hash for intent in intents]
+
+    def refusals(self, intents: Sequence[Intent]) -> dict[str, Refusal]:
+        """Return which of these intents the contract would refuse now, by id: a dry run, before anything is signed.
+
+        What was submitted before is not tried: its fate is sealed. Nor is one tried after another, so an intent that
+        needs an earlier one's effects is asked about when those are final.
+        """
+        known = self._outbox.find([intent.intent_id for intent in intents])
+        fresh = [intent for intent in intents if intent.intent_id not in known]
+        calls = [(intent.sender, abi.encode_call(intent.call)) for intent in fresh]
+        answers = self._chain.dry_run(self._contract, calls)
+        return {intent.intent_id: said for intent, said in zip(fresh, answers, strict=True) if said is not None}
 
     def outcomes(self) -> list[Outcome]:
         """Return the pending intents that have ended since the last call.
@@ -165,7 +183,10 @@ class LedgerClient:
 
     def acknowledge(self) -> None:
         """Mark in the outbox what `outcomes` returned last: its effects are stored."""
-        self._outbox.settle(self._told)
+        if self._told:
+            reach("outcome.before")
+            self._outbox.settle(self._told)
+            reach("outcome.after")
         self._told = []
 
     def reopen(self, ancestor: Checkpoint) -> list[str]:
@@ -205,8 +226,13 @@ class LedgerClient:
         waiting = list(self._pending.values())
         receipts = self._chain.receipts([signed.transaction_hash for signed in waiting])
         missing = [signed.raw for signed, receipt in zip(waiting, receipts, strict=True) if receipt is None]
-        self._chain.send(missing)
+        self._transmit(missing)
         return len(missing)
+
+    def _transmit(self, raw_transactions: Sequence[bytes]) -> None:
+        reach("transmit.before")
+        self._chain.send(raw_transactions)
+        reach("transmit.after")
 
     def _sign(self, intent: Intent, nonces: dict[Address, int]) -> SignedIntent:
         transaction = Transaction(

@@ -29,10 +29,11 @@ _LONGEST_PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A node's own "no" to one request."""
+    """A node's own "no" to one request; `data` is what it adds to its words, mostly nothing."""
 
     code: int
     message: str
+    data: object = None
 
 
 class JsonRpc:
@@ -165,7 +166,9 @@ class JsonRpc:
             return reply.get("result")
         if not isinstance(error, dict):
             raise self._nonsense(reply)
-        return Failure(code=error.get("code", 0), message=str(error.get("message", error)))
+        return Failure(
+            code=error.get("code", 0), message=str(error.get("message", error)), data=error.get("data")
+        )
 
     def _nonsense(self, reply: Any) -> NodeUnavailable:
         return NodeUnavailable(f"what answers at {self.url} is no Ethereum node: {str(reply)[:80]!r}")

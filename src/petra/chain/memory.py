@@ -7,7 +7,7 @@ Invariant: the same bytes sent and blocks made give the same chain, hash by hash
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from petra.chain.errors import NonceTaken
 from petra.domain.blocks import Block, Log, Receipt
@@ -43,6 +43,7 @@ class MemoryChain:
         self._ready: deque[SignedTransaction] = deque()
         self._early: dict[tuple[Address, int], SignedTransaction] = {}
         self._next_nonce: dict[Address, int] = {}
+        self._mined_counts: dict[Address, int] = {}
         self._receipts: dict[bytes, Receipt | None] = {}  # None: sent and not mined
         self._failures: dict[bytes, _Execution] = {}
         self._blocks: list[Block] = []
@@ -89,6 +90,7 @@ class MemoryChain:
                 contract=done.contract,
             )
             self._receipts[signed.hash] = receipt
+            self._mined_counts[signed.sender] = signed.transaction.nonce + 1
             if done.reverted:
                 self._failures[signed.hash] = done
             elif signed.transaction.to is not None:
@@ -118,6 +120,32 @@ class MemoryChain:
     def code(self, address: Address) -> bytes:
         """Return the contract's code where it stands, empty elsewhere."""
         return RUNTIME_CODE if address in self._ledgers else b""
+
+    def transaction_counts(self, senders: Sequence[Address]) -> list[int]:
+        """Return how many transactions of each sender are mined: the first nonce that the chain has not seen."""
+        return [self._mined_counts.get(sender, 0) for sender in senders]
+
+    def dry_run(self, contract: Address, calls: Sequence[tuple[Address, bytes]]) -> list[Refusal | None]:
+        """Return for each sender and its calldata why the contract would refuse it after the newest block, or None.
+
+        Raises:
+            ChainError: one is no call of the contract's.
+        """
+        ledger = self._ledgers.get(contract)
+        if ledger is None:
+            return [None] * len(calls)
+        # The twin changes what it is given: each call is tried on maps of its own, whose values are frozen.
+        now, results = self._blocks[-1].timestamp, []
+        for sender, data in calls:
+            trial = replace(
+                ledger,
+                assets=dict(ledger.assets),
+                offers=dict(ledger.offers),
+                holders=dict(ledger.holders),
+                period_prices=dict(ledger.period_prices),
+            )
+            results.append(transition.apply(trial, abi.decode_call(data), sender, now))
+        return [result if isinstance(result, Refusal) else None for result in results]
 
     def refusal(self, transaction_hash: bytes) -> Refusal | None:
         """Return why the contract refused a mined transaction, None if it did not; ChainError as a node's port says."""

@@ -125,6 +125,22 @@ class RpcChain:
         """Return the code that stands at an address now, empty where there is none."""
         return self._read(_bytes, "eth_getCode", address, "latest")
 
+    def transaction_counts(self, senders: Sequence[Address]) -> list[int]:
+        """Return how many transactions of each sender are mined: the first nonce that the chain has not seen."""
+        method = "eth_getTransactionCount"
+        answers = self._rpc.batch([(method, (sender, "latest")) for sender in senders])
+        return [self._parsed(_quantity, answer, method) for answer in answers]
+
+    def dry_run(self, contract: Address, calls: Sequence[tuple[Address, bytes]]) -> list[Refusal | None]:
+        """Return for each sender and its calldata why the contract would refuse it after the newest block, or None.
+
+        Raises:
+            ChainError: one fails without a word of the contract's.
+        """
+        tried = [{"from": sender, "to": contract, "data": _hex(data)} for sender, data in calls]
+        answers = self._rpc.batch([("eth_call", (one, "latest")) for one in tried])
+        return [self._parsed(_dry_refusal, answer, "eth_call") for answer in answers]
+
     def refusal(self, transaction_hash: bytes) -> Refusal | None:
         """Return why the contract refused a mined transaction; None if it did not, or if the node has no traces.
 
@@ -217,3 +233,12 @@ def _log(answer: dict[str, Any]) -> Log:
 
 def _refusal(trace: dict[str, Any]) -> Refusal | None:
     return abi.decode_refusal(_bytes(trace.get("output", "0x"))) if "error" in trace else None
+
+
+def _dry_refusal(answer: Any) -> Refusal | None:
+    if not isinstance(answer, Failure):
+        _bytes(answer)
+        return None
+    if not isinstance(answer.data, str):  # the node's own trouble: no call came to its end
+        raise ValueError(answer)
+    return abi.decode_refusal(_bytes(answer.data))
