@@ -3,12 +3,14 @@
 from petra.data.case_study import CASE_STUDY_DAY, CASE_STUDY_WINDOW, load_case_study, load_feeder_day
 from petra.data.csv_profiles import read_profiles_csv
 from petra.data.csv_spec import CsvSpec, HomeColumns, csv_spec_from_values
+from petra.data.feeder_grids import GRIDS, load_grid
 from petra.data.feeders import feeder_from_json, feeder_to_json
 from petra.data.profiles import HomeProfile, ProfileSet, local_time
 
 __all__ = [
     "CASE_STUDY_DAY",
     "CASE_STUDY_WINDOW",
+    "GRIDS",
     "CsvSpec",
     "HomeColumns",
     "HomeProfile",
@@ -18,6 +20,7 @@ __all__ = [
     "feeder_to_json",
     "load_case_study",
     "load_feeder_day",
+    "load_grid",
     "local_time",
     "read_profiles_csv",
 ]

@@ -35,6 +35,11 @@ class Branch:
     rating_ampere: float
     phases: int = 3
 
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self.branch
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transformer:
@@ -57,6 +62,11 @@ class Transformer:
     tap_max: int
     tap_neutral: int
     tap_step_volts: float  # change of the tapped winding's rated voltage by one position
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self.transformer
 
     @property
     def winding_volts(self) -> tuple[float, float]:

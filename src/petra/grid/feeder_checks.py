@@ -178,6 +178,6 @@ def _ring(elements: Sequence[Branch | Transformer]) -> str | None:
     for element in elements:
         one, other = leader(element.from_node), leader(element.to_node)
         if one == other:
-            return element.branch if isinstance(element, Branch) else element.transformer
+            return element.name
         leaders[one] = other
     return None

@@ -1,0 +1,198 @@
+"""The safety ledger: grants only what no trade and no failed delivery can turn into an overload (R26, R39, R61).
+
+Decides: whether an account's box may grow in every timestep of a request, all or nothing. Knows no request's sender,
+no reason but its own answer (a reason would tell of the neighbours), no clock.
+Invariant: in every timestep every point of all accounts' boxes together keeps every limit of the feeder; what is kept
+equals bit for bit what the integers alone give. DESIGN 7; the proof is in docs/explanation/safety.md.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from petra.errors import InputError
+from petra.grid import tree
+from petra.grid.coefficients import Coefficients, Derivation, ReactivePower, sound_coefficients
+from petra.grid.components import Connection
+from petra.grid.feeder import Feeder
+from petra.grid.reservations import Box, Change, Envelope, Granted, Reservations, Step
+
+DEFAULT_REACTIVE = ReactivePower()
+Grants = Mapping[int, Mapping[str, Granted]]
+
+
+class _Plan(NamedTuple):
+    """A request that may be granted: its steps, and by timestep what changes in the bounds."""
+
+    steps: list[Step]
+    updates: list[tuple[int, list[tree.Update]]]
+
+
+class SafetyLedger:
+    """The bounds of every timestep, and the rule that keeps them safe.
+
+    Attributes:
+        feeder: what is kept safe. reactive: what homes may do in var.
+        reservations: the integers that everything is computed from.
+    """
+
+    def __init__(
+        self,
+        feeder: Feeder,
+        envelopes: Mapping[str, Envelope],
+        *,
+        reactive: ReactivePower = DEFAULT_REACTIVE,
+        granted: Grants | None = None,
+        derive: Derivation = sound_coefficients,
+    ) -> None:
+        """Start from the accounts' envelopes and, after a restart, from what the books say was granted.
+
+        Raises:
+            InputError: an envelope's node is not there; or envelopes and grants alone could overload the feeder.
+        """
+        feeder.require_connections(Connection(account=name, node=own.node) for name, own in envelopes.items())
+        self.feeder, self.reactive = feeder, reactive
+        self.reservations = Reservations(envelopes)
+        self._derive = derive
+        self._coefficients = derive(feeder)
+        index = {node: number for number, node in enumerate(self._coefficients.nodes)}
+        self._nodes = {account: index[envelope.node] for account, envelope in envelopes.items()}
+        self._accounts: dict[int, list[str]] = {}
+        for account, node in self._nodes.items():
+            self._accounts.setdefault(node, []).append(account)
+        self._firm = tree.build(self._coefficients, self._loads({}))
+        self._trees: dict[int, tree.Tree] = {}
+        self._restore(granted or {})
+
+    @property
+    def coefficients(self) -> Coefficients:
+        """What the bounds are computed with."""
+        return self._coefficients
+
+    def check(self, account: str, changes: Iterable[Change]) -> bool:
+        """Say whether all the changes together would be safe; nothing is changed."""
+        return self._plan(account, changes) is not None
+
+    def grant(self, account: str, changes: Iterable[Change]) -> bool:
+        """Grant all the changes together if every outcome stays safe, or change nothing and return False."""
+        plan = self._plan(account, changes)
+        if plan is None:
+            return False
+        self.reservations.write(account, plan.steps)
+        for timestep, updates in plan.updates:
+            bounds = self._trees.setdefault(timestep, self._firm.copy())
+            for node, changed in updates:
+                bounds[node] = changed
+        return True
+
+    def release(self, account: str, changes: Iterable[Change]) -> None:
+        """Take back what was granted: the account's own permits, deposited unspent, for timesteps not yet begun.
+
+        Only the caller knows lineage and time (DESIGN 7). A smaller box holds fewer outcomes, so this is always safe.
+        """
+        steps = self.reservations.steps(account, changes, sign=-1)
+        self.reservations.write(account, steps)
+        for step in steps:
+            if step.after == step.before:
+                continue
+            bounds, node = self._trees[step.timestep], self._nodes[account]
+            granted = self.reservations.granted.get(step.timestep, {})
+            load = self._load(node, granted)
+            while True:
+                bounds[node] = tree.node_bounds(self._coefficients, bounds, node, load)
+                if not node:
+                    break
+                node = self._coefficients.links[node].parent
+                load = self._load(node, granted)
+
+    def expire(self, before: int) -> None:
+        """Forget the timesteps that have passed: those below `before`."""
+        self.reservations.expire(before)
+        for timestep in [timestep for timestep in self._trees if timestep < before]:
+            del self._trees[timestep]
+
+    def box(self, account: str, timestep: int) -> Box:
+        """Return what an account may do in a timestep without breaking its promise."""
+        return self.reservations.boxes(timestep)[account]
+
+    def loads(self, timestep: int) -> dict[str, tree.Load]:
+        """Return by node what all its accounts may do together: the box of which every point is safe."""
+        granted = self.reservations.granted.get(timestep, {})
+        return {self._coefficients.nodes[node]: self._load(node, granted) for node in self._accounts}
+
+    def bounds(self, timestep: int) -> tree.Tree:
+        """Return the bounds of a timestep by index of the node; `coefficients.nodes` has their names."""
+        return self._trees.get(timestep, self._firm)
+
+    def loading_bounds(self, timestep: int) -> dict[str, float]:
+        """Return by line and transformer the most that may flow in a timestep, as a share of what is allowed."""
+        shares = tree.loadings(self._coefficients, self.bounds(timestep))
+        return dict(zip(self._coefficients.elements[1:], shares[1:], strict=True))
+
+    def voltage_bounds(self, timestep: int) -> dict[str, tuple[float, float]]:
+        """Return by node below the source the lowest and highest voltage of any outcome of a timestep."""
+        voltages = tree.voltages(self._coefficients, self.bounds(timestep))
+        return dict(zip(self._coefficients.nodes[1:], voltages[1:], strict=True))
+
+    def rebuilt(self) -> "SafetyLedger":
+        """Return a ledger computed anew from this one's integers."""
+        return SafetyLedger(
+            self.feeder,
+            self.reservations.envelopes,
+            reactive=self.reactive,
+            granted=self.reservations.granted,
+            derive=self._derive,
+        )
+
+    def equals(self, other: "SafetyLedger") -> bool:
+        """Say whether grants and bounds are the same bit for bit; a timestep without grants has the firm bounds."""
+        timesteps = self._trees.keys() | other._trees.keys()
+        return self.reservations.granted == other.reservations.granted and all(
+            self.bounds(timestep) == other.bounds(timestep) for timestep in timesteps
+        )
+
+    def _plan(self, account: str, changes: Iterable[Change]) -> _Plan | None:
+        node, reactive = self._nodes[account], self.reactive
+        plan = _Plan(self.reservations.steps(account, changes), [])
+        for step in plan.steps:
+            before, after = step.before, step.after
+            if before == after:  # within the firm part: no headroom is used
+                continue
+            more = tree.Load(
+                after[0] - before[0],
+                after[1] - before[1],
+                reactive.absorbed(*after) - reactive.absorbed(*before),
+                reactive.supplied(after[1]) - reactive.supplied(before[1]),
+            )
+            bounds = self._trees.get(step.timestep, self._firm)
+            if (updates := tree.raised(self._coefficients, bounds, node, more)) is None:
+                return None
+            plan.updates.append((step.timestep, updates))
+        return plan
+
+    def _load(self, node: int, granted: Mapping[str, Granted]) -> tree.Load:
+        """Return the sum of the boxes of the accounts at a node."""
+        totals = [0, 0, 0, 0]
+        for account in self._accounts.get(node, ()):
+            box = self.reservations.box(account, granted.get(account, Granted(0, 0)))
+            totals[0] += box.import_watts
+            totals[1] += box.export_watts
+            totals[2] += self.reactive.absorbed(*box)
+            totals[3] += self.reactive.supplied(box.export_watts)
+        return tree.Load(*totals)
+
+    def _loads(self, granted: Mapping[str, Granted]) -> list[tree.Load]:
+        return [self._load(node, granted) for node in range(len(self._coefficients.nodes))]
+
+    def _restore(self, granted: Grants) -> None:
+        """Build every timestep from integers; refuse what this ledger would never have let happen."""
+        name = self.feeder.name
+        found = [f"{name}: envelopes alone: {problem}" for problem in tree.problems(self._coefficients, self._firm)]
+        for timestep, row in granted.items():
+            self.reservations.granted[timestep] = dict(row)
+            bounds = tree.build(self._coefficients, self._loads(row))
+            self._trees[timestep] = bounds
+            if not found:
+                problems = tree.problems(self._coefficients, bounds)
+                found += [f"{name}: what was granted for timestep {timestep}: {problem}" for problem in problems]
+        if found:
+            raise InputError(found)
