@@ -1,0 +1,43 @@
+"""What is published to all members: the price schedule, signed, newest first for whoever comes late (DESIGN 5, 6).
+
+Decides: that a new subscriber gets the last message of its topic at once (XPUB tells of subscriptions). It does not
+know what it publishes. Invariant: one message per topic is remembered, and only topics that were published.
+"""
+
+import contextlib
+from typing import Final
+
+import zmq
+
+from petra.fabric.sockets import Raw
+
+PRICES: Final = b"prices"
+_TOPICS_MAX: Final = 16
+
+
+class Publisher:
+    """The last message of each topic, and the socket on which they go out."""
+
+    def __init__(self, socket: Raw) -> None:
+        """Take a bound XPUB socket."""
+        self.socket = socket
+        self.socket.xpub_verbose = True  # each subscription shows, not only the first of a topic
+        self._last: dict[bytes, bytes] = {}
+
+    def publish(self, topic: bytes, raw: bytes) -> None:
+        """Send a message to the subscribers of a topic, and remember it for those to come."""
+        assert topic in self._last or len(self._last) < _TOPICS_MAX, "topics are few and ours"
+        self._last[topic] = raw
+        self._send(topic, raw)
+
+    def serve(self) -> None:
+        """Answer new subscriptions."""
+        with contextlib.suppress(zmq.Again):
+            while True:
+                asked = self.socket.recv(zmq.NOBLOCK)
+                if asked[:1] == b"\1" and (raw := self._last.get(asked[1:])) is not None:
+                    self._send(asked[1:], raw)
+
+    def _send(self, topic: bytes, raw: bytes) -> None:
+        with contextlib.suppress(zmq.Again):
+            self.socket.send_multipart([topic, raw], zmq.NOBLOCK)
