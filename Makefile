@@ -53,12 +53,13 @@ contracts: $(DEV) $(NODE) ## compare the shipped contract with a fresh compilati
 	cd contracts && $(FORGE) test
 	python scripts/mutate_contract.py --sample 10 --seed 1
 
-verify: $(DEV) $(NODE) ## verify the contract at full length: 10,000,000 calls, proofs, static analysis, every planted fault
-	python scripts/verify.py proofs
-	python scripts/verify.py slither
+verify: $(DEV) $(NODE) ## verify the contract at full length and record it (two hours and a half)
+	python scripts/verify.py proofs --record docs/records/contract-proofs.json
+	python scripts/verify.py slither --record docs/records/contract-slither.json
 	python scripts/gas_table.py --check
-	python scripts/mutate_contract.py
-	python scripts/verify.py invariants
+	python -m tests.differential.record --steps 1000000 --record docs/records/differential.json
+	python scripts/mutate_contract.py --record docs/records/contract-mutants.json
+	python scripts/verify.py invariants --record docs/records/contract-invariants.json
 
 check: lint typecheck layers contracts test ## everything that a change must pass
 

@@ -13,7 +13,6 @@ import random
 import shutil
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -206,7 +205,8 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", help="judge only these ids")
     parser.add_argument("--list", action="store_true", help="list the mutants, judge none")
     parser.add_argument("--verbose", action="store_true", help="tell the verdict of every mutant")
-    parser.add_argument("--record", type=Path, help="write the verdicts to this file; go on where it ends")
+    parser.add_argument("--keep", type=Path, nargs="+", help="keep the verdicts in the first file; go on from them all")
+    parser.add_argument("--record", type=Path, help="write what was found to this file")
     arguments = parser.parse_args()
     texts = {path.name: path.read_text(encoding="utf-8") for path in sorted((CONTRACTS / "src").glob("*.sol"))}
     mutants = chosen(arguments, [mutant for name in FILES for mutant in mutants_of(name, texts[name])])
@@ -214,12 +214,11 @@ def main() -> int:
         print("\n".join(str(mutant) for mutant in mutants))
         return 0
     proofs = json.loads(PROOFS.read_text(encoding="utf-8")) if PROOFS.is_file() else {}
-    begun = time.monotonic()
-    verdicts = _known(arguments.record)
+    verdicts = _known(arguments.keep or [])
     for mutant, verdict in judged([mutant for mutant in mutants if mutant.id not in verdicts], texts, proofs):
         verdicts[mutant.id] = verdict
-        if arguments.record:
-            arguments.record.write_text(json.dumps({"verdicts": verdicts}), encoding="utf-8")
+        if arguments.keep:
+            arguments.keep[0].write_text(json.dumps(verdicts), encoding="utf-8")
         if arguments.verbose or verdict in {"survived", "proved"}:
             print(f"{verdict:10} {mutant}", flush=True)
     refuted = [name for name in proofs if verdicts.get(name) in {"unit", "stateful"}]
@@ -228,19 +227,18 @@ def main() -> int:
     summary = summed(verdicts, {mutant.id: str(mutant) for mutant in mutants})
     print(json.dumps(summary, indent=1))
     if arguments.record:
-        origin: dict[str, Any] = {"command": "python scripts/mutate_contract.py", "versions": _versions()}
-        origin |= {"seconds": round(time.monotonic() - begun)}
-        arguments.record.write_text(
-            json.dumps(origin | summary | {"verdicts": verdicts}, indent=1) + "\n", encoding="utf-8"
-        )
+        verdicts = {mutant.id: verdicts[mutant.id] for mutant in mutants}
+        text = json.dumps(_origin() | summary | {"verdicts": verdicts}, indent=1)
+        arguments.record.write_text(text + "\n", encoding="utf-8")
     return 1 if refuted or summary["survivors"] else 0
 
 
-def _known(record: Path | None) -> dict[str, str]:
-    """Return the verdicts of a record, to go on from; survivors are judged again."""
-    if record is None or not record.is_file():
-        return {}
-    verdicts: dict[str, str] = json.loads(record.read_text(encoding="utf-8"))["verdicts"]
+def _known(kept: list[Path]) -> dict[str, str]:
+    """Return the verdicts that were kept, to go on from; survivors are judged again."""
+    verdicts: dict[str, str] = {}
+    for file in kept:
+        if file.is_file():
+            verdicts |= json.loads(file.read_text(encoding="utf-8"))
     return {name: verdict for name, verdict in verdicts.items() if verdict not in {"survived", "proved"}}
 
 
@@ -259,10 +257,12 @@ def summed(verdicts: dict[str, str], names: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str | None]:
+def _origin() -> dict[str, Any]:
+    """Return by which command and with which programs something was found."""
     forge = find_foundry("forge")
     compiler = ask_compiler("--version").split("Version: ")[1].strip()
-    return {"forge": read_version(forge) if forge else None, "solc": compiler}
+    versions = {"forge": read_version(forge) if forge else None, "solc": compiler}
+    return {"command": "python scripts/mutate_contract.py", "versions": versions}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ for each play that has ended, so that a long run can be stopped and go on. Exit 
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -58,7 +59,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Compare the twin and the contract at length.")
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=100, help="of the first round; the next round has the next one")
-    parser.add_argument("--keep", type=Path, required=True, help="a line for each play; go on where it ends")
+    parser.add_argument("--keep", type=Path, default=Path(os.devnull), help="a line a play; go on where it ends")
     parser.add_argument("--record", type=Path, help="write the sums to this file")
     arguments = parser.parse_args()
     anvil = find_anvil()
