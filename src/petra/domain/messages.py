@@ -20,6 +20,8 @@ class Kind(StrEnum):
     METER_READING = "meterReading"
     BILL = "bill"
     RECEIPT = "receipt"
+    ENROL = "enrol"
+    ENROLLED = "enrolled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,32 @@ class MessageReceipt:
     envelope_hash: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrol:
+    """Somebody with a one-time token asks the DSO to become a prosumer (DESIGN 5); the sender is the new account.
+
+    Attributes:
+        token: what the operator handed out, at most 64 bytes; the DSO knows its sha256 only.
+        meter: the meter's key; signs readings.
+        curve_key, meter_curve_key: public keys on the fabric, 32 bytes each; zeros = none.
+        meter_proof: 65-byte signature of the meter: it belongs to the sender (`meter_proof_digest`).
+    """
+
+    token: bytes
+    meter: Address
+    curve_key: bytes
+    meter_curve_key: bytes
+    meter_proof: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """The DSO's answer to `Enrol`, as JSON: the terms and the prices in force, or {"refused": EnrolmentReason}."""
+
+    request_id: bytes
+    document: bytes
+
+
 Body = (
     WithdrawAssets
     | WithdrawalGranted
@@ -113,6 +141,8 @@ Body = (
     | MeterReading
     | BillStatement
     | MessageReceipt
+    | Enrol
+    | Enrolled
 )
 
 

@@ -2,7 +2,7 @@
 
 Decides nothing: who refuses decides. A `Refusal` is a value, never an exception.
 `LedgerReason` are the contract's custom errors in their order of precedence (IPetra.sol);
-`GrantReason` are the DSO's rules (DESIGN 6). Grid reasons carry no figure: it would tell of the neighbours.
+`GrantReason` are the DSO's rules (DESIGN 6), `EnrolmentReason` say whom it does not take in. Grid reasons carry no figure: it would tell of the neighbours.
 """
 
 from dataclasses import dataclass
@@ -64,6 +64,20 @@ class GrantReason(StrEnum):
     INSUFFICIENT_FUNDS = "InsufficientFunds"
     COLLATERAL = "Collateral"
     NETWORK = "Network"
+    REVOKED = "Revoked"
+    BUSY = "Busy"
+
+
+class EnrolmentReason(StrEnum):
+    """Why the DSO does not enrol somebody, in order of precedence."""
+
+    UNKNOWN_TOKEN = "UnknownToken"
+    TOKEN_EXPIRED = "TokenExpired"
+    TOKEN_USED = "TokenUsed"
+    ALREADY_ENROLLED = "AlreadyEnrolled"
+    ADDRESS_IN_USE = "AddressInUse"
+    KEY_IN_USE = "KeyInUse"
+    METER_NOT_PROVEN = "MeterNotProven"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from typing import Any, Final, cast
 from petra.domain.messages import (
     BillStatement,
     Body,
+    Enrol,
+    Enrolled,
     FailedWithdrawal,
     Kind,
     MessageReceipt,
@@ -29,6 +31,7 @@ from petra.wire.secp256k1 import address_bytes, checksum_address
 
 ANSWER_BYTES: Final = 256  # a grant needs 40, the longest refusal 152: the rest is room for fields to come
 REASON_BYTES_MAX: Final = 64
+TOKEN_BYTES_MAX: Final = 64
 _BODY_BYTES_MAX: Final = 64 * 1024  # some 450 requested assets
 _BILL_BYTES_MAX: Final = 4 * 1024 * 1024  # some 50 days of quarter hours
 _NESTING_MAX: Final = 8
@@ -141,6 +144,15 @@ def _word(name: str, bytes_max: int) -> _Field:
     return _Field(name, checked, checked)
 
 
+def _data(name: str, bytes_max: int) -> _Field:
+    def checked(value: bytes) -> bytes:
+        if len(value) > bytes_max:
+            raise ValueError(f"{name} has {len(value)} bytes, at most {bytes_max}")
+        return bytes(value)
+
+    return _Field(name, checked, checked)
+
+
 def _list(name: str, kind: type[Any]) -> _Field:
     return _Field(
         name,
@@ -183,6 +195,14 @@ _FIELDS: Final[Mapping[type[Any], Mapping[str, _Field]]] = {
     },
     BillStatement: {"document": _Field("document", bytes, bytes)},
     MessageReceipt: {"envelope_hash": _fixed("envelopeHash", 32)},
+    Enrol: {
+        "token": _data("token", TOKEN_BYTES_MAX),
+        "meter": _address("meter"),
+        "curve_key": _fixed("curveKey", 32),
+        "meter_curve_key": _fixed("meterCurveKey", 32),
+        "meter_proof": _fixed("meterProof", 65),
+    },
+    Enrolled: {"request_id": _fixed("requestId", 16), "document": _Field("document", bytes, bytes)},
 }
 
 _TYPES: Final[Mapping[Kind, type[Any]]] = {
@@ -193,6 +213,8 @@ _TYPES: Final[Mapping[Kind, type[Any]]] = {
     Kind.METER_READING: MeterReading,
     Kind.BILL: BillStatement,
     Kind.RECEIPT: MessageReceipt,
+    Kind.ENROL: Enrol,
+    Kind.ENROLLED: Enrolled,
 }
 _KINDS: Final[Mapping[type[Any], Kind]] = {body_type: kind for kind, body_type in _TYPES.items()}
 

@@ -39,6 +39,8 @@ _NUMBERS: Final[Mapping[Kind, int]] = {
     Kind.METER_READING: 5,
     Kind.BILL: 6,
     Kind.RECEIPT: 7,
+    Kind.ENROL: 8,
+    Kind.ENROLLED: 9,
 }
 _KINDS: Final[Mapping[int, Kind]] = {number: kind for kind, number in _NUMBERS.items()}
 
@@ -129,6 +131,13 @@ def address_proof_digest(domain: bytes, message_id: bytes, sender: Address, anon
     assert len(domain) == 32 and len(message_id) == 16, "parts of fixed length: no two proofs share a digest"
     parts = domain + message_id + address_bytes(sender) + address_bytes(anon_address)
     return keccak256(keccak256(b"PETra address proof 1") + parts)
+
+
+def meter_proof_digest(domain: bytes, home: Address, meter: Address, meter_curve_key: bytes) -> bytes:
+    """Return what a meter signs to prove that it belongs to a home and speaks with this key on the fabric."""
+    assert len(domain) == len(meter_curve_key) == 32, "parts of fixed length: no two proofs share a digest"
+    parts = domain + address_bytes(home) + address_bytes(meter) + meter_curve_key
+    return keccak256(keccak256(b"PETra meter proof 1") + parts)
 
 
 def _digest(domain: bytes, encoded: bytes) -> bytes:

@@ -66,3 +66,18 @@ struct MessageReceipt {
   # Recipient to sender: this envelope has come.
   envelopeHash @0 :Data; # 32 bytes
 }
+
+struct Enrol {
+  # Newcomer to DSO: an account asks to be enrolled; its key has signed the envelope.
+  token @0 :Data;          # the operator's one-time token, at most 64 bytes
+  meter @1 :Data;          # 20 bytes, the address of the meter's key
+  curveKey @2 :Data;       # 32 bytes, the sender's public key on the fabric; zeros = none
+  meterCurveKey @3 :Data;  # 32 bytes, the meter's; zeros = none
+  meterProof @4 :Data;     # 65 bytes r, s, v by the meter (`meter_proof_digest`)
+}
+
+struct Enrolled {
+  # DSO to newcomer: the answer, JSON in UTF-8: terms and prices, or {"refused": an EnrolmentReason's word}.
+  requestId @0 :Data;      # 16 bytes, the message id of the request
+  document @1 :Data;
+}

@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 from petra.domain.messages import (
     BillStatement,
     Body,
+    Enrol,
+    Enrolled,
     FailedWithdrawal,
     MessageReceipt,
     MeterReading,
@@ -51,4 +53,13 @@ bodies: st.SearchStrategy[Body] = st.one_of(
     st.builds(MeterReading, timestep=uint64, produced=uint64, consumed=uint64, previous=hashes),
     st.builds(BillStatement, document=st.binary(max_size=5_000)),
     st.builds(MessageReceipt, envelope_hash=hashes),
+    st.builds(
+        Enrol,
+        token=st.binary(max_size=64),
+        meter=addresses,
+        curve_key=hashes,
+        meter_curve_key=hashes,
+        meter_proof=st.binary(min_size=65, max_size=65),
+    ),
+    st.builds(Enrolled, request_id=message_ids, document=st.binary(max_size=2_000)),
 )
