@@ -71,6 +71,10 @@ class TransactionStore:
         rows = self._database.read(sql.union(sql.select(wanted.c.intent_id), sql.select(outbox.c.intent_id)))
         return {row.intent_id for row in rows}
 
+    def hashes(self) -> set[bytes]:
+        """Return the hash of every transaction that was ever put."""
+        return {row.transaction_hash for row in self._database.read(sql.select(outbox.c.transaction_hash))}
+
     def put(self, transactions: Sequence[SignedIntent]) -> None:
         """Keep signed transactions as pending, all in one commit.
 
