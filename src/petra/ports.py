@@ -124,6 +124,10 @@ class Link(Protocol):
         """Tell the senders that these messages were not taken, and when to try again."""
         ...
 
+    def refuse(self, arrival: Arrival, reason: str) -> None:
+        """Tell the sender that this message will never be taken, and why: one of the fabric's words."""
+        ...
+
     def send(self, recipient: Address, raw: bytes) -> bool:
         """Try to send now; False where the recipient cannot be reached or the queue is full."""
         ...

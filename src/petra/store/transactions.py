@@ -75,6 +75,11 @@ class TransactionStore:
         """Return the hash of every transaction that was ever put."""
         return {row.transaction_hash for row in self._database.read(sql.select(outbox.c.transaction_hash))}
 
+    def drop(self, connection: sql.Connection, intent_ids: Sequence[str]) -> None:
+        """Stop wanting intents that ended unsigned, in the caller's transaction: a dry run refused them."""
+        if intent_ids:
+            connection.execute(_PUT_AWAY, [{"key": intent_id} for intent_id in intent_ids])
+
     def put(self, transactions: Sequence[SignedIntent]) -> None:
         """Keep signed transactions as pending, all in one commit.
 

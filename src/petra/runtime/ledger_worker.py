@@ -1,0 +1,221 @@
+"""A service's way to the ledger: a thread that signs what is wanted, sends it, and brings what became final.
+
+Decides: when to read and when to send again. Knows no market and no book.
+Invariants: an intent is read from the database, where the round that wanted it was committed, so a crash loses none and
+the client signs none twice; there is one piece of news at a time, and the next is read when its effects are stored.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from petra.chain.client import LedgerClient, first_checkpoint, read_records
+from petra.chain.errors import NonceTaken, Reorganised, WrongChain
+from petra.chain.reader import LedgerReader, trail_to_text
+from petra.domain.blocks import Checkpoint, Intent, LedgerRecord, Outcome
+from petra.domain.refusals import LedgerReason
+from petra.domain.terms import Address
+from petra.errors import ChainError, PetraError, StoreError
+from petra.ports import Chain
+
+POLL_SECONDS = 0.25
+PAUSE_SECONDS = 1.0  # between two attempts at a node that fails
+RESEND_SECONDS = 5.0
+_GRANTED_BEFORE = frozenset({LedgerReason.ENERGY_ALREADY_GRANTED, LedgerReason.MONEY_ALREADY_GRANTED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What became final since the last time; `trail` is where a reader goes on when all this is stored."""
+
+    records: tuple[LedgerRecord, ...]
+    outcomes: tuple[Outcome, ...]
+    through: Checkpoint
+    trail: str
+
+
+class Wanted(Protocol):
+    """The intents that rounds have committed and nobody has signed."""
+
+    def wanted(self) -> list[Intent]:
+        """Return them in order."""
+        ...
+
+
+class LedgerWorker(threading.Thread):
+    """One node, one contract, one outbox.
+
+    Attributes:
+        failure: what ended the thread; the service must end too.
+        trouble: what the node last failed with; None while it answers.
+        head: the number of the newest block that was seen.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        contract: Address,
+        client: LedgerClient,
+        reader: LedgerReader,
+        wanted: Wanted,
+        *,
+        queues: Collection[Address] = (),
+        wake: Callable[[], None] = lambda: None,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            chain: the node.
+            contract: whose logs are read.
+            client: signs and sends.
+            reader: follows the logs.
+            wanted: what rounds have committed.
+            queues: senders that sign on while transactions of theirs are under way, each after a dry run: the DSO's.
+            wake: called when there is news.
+            poll_seconds: how often the node is asked.
+        """
+        super().__init__(name="ledger", daemon=True)
+        self.failure: PetraError | None = None
+        self.trouble: str | None = None
+        self.head = 0
+        self._chain = chain
+        self._contract = contract
+        self._client = client
+        self._reader = reader
+        self._wanted = wanted
+        self._queues = frozenset(queues)
+        self._wake = wake
+        self._poll_seconds = poll_seconds
+        self._nudged = threading.Event()
+        self._ends = threading.Event()
+        self._lock = threading.Lock()
+        self._news: News | None = None
+        self._records: list[LedgerRecord] = []  # read, and kept while the node fails half-way
+        self._stored = True
+        self._resent_at = 0.0
+        self._refused: dict[str, Outcome] = {}  # in a dry run
+        self._told: set[str] = set()
+
+    def history(self, through: Checkpoint) -> list[LedgerRecord]:
+        """Return every record up to a block that was read before.
+
+        Raises:
+            WrongChain: the block is not on this chain any more.
+        """
+        first = first_checkpoint(self._chain)
+        if through.block_number == 0:
+            return []
+        if self._chain.block(through.block_number).hash != through.block_hash:
+            raise WrongChain(
+                f"block {through.block_number} of the diary is not on the node's chain: it is another chain, another "
+                "node that lags, or one that took final blocks back"
+            )
+        confirmations = max(0, self._chain.head().number - through.block_number)
+        records, _ = read_records(self._chain, self._contract, first, confirmations=confirmations)
+        return [record for record in records if record.block_number <= through.block_number]
+
+    def nudge(self) -> None:
+        """Say that intents were committed."""
+        self._nudged.set()
+
+    def news(self) -> News | None:
+        """Return what has become final, once; the next follows when `stored` was called."""
+        with self._lock:
+            news, self._news = self._news, None
+        return news
+
+    def stored(self) -> None:
+        """Say that the effects of the last news are on disk."""
+        with self._lock:
+            self._stored = True
+        self._nudged.set()
+
+    def stop(self) -> None:
+        """End the thread after what it is doing."""
+        self._ends.set()
+        self._nudged.set()
+        if self.is_alive():
+            self.join(timeout=10)
+
+    def run(self) -> None:
+        """Go on until stopped, or until nothing can be trusted any more."""
+        try:
+            while not self._ends.is_set():
+                self._turn()
+                self._nudged.wait(self._poll_seconds)
+                self._nudged.clear()
+        except (StoreError, WrongChain, NonceTaken, Reorganised) as error:
+            self.failure = error
+            self._wake()
+
+    def _turn(self) -> None:
+        try:
+            if self._stored:
+                self._client.acknowledge()
+                self._read()
+            self._send()
+            self.trouble = None
+        except (WrongChain, NonceTaken, Reorganised):
+            raise
+        except ChainError as error:
+            self.trouble = str(error)
+            self._resent_at = 0.0  # what it may have lost is sent again when it is back
+            self._ends.wait(PAUSE_SECONDS)
+
+    def _tried(self, ready: list[Intent]) -> list[Intent]:
+        """Return what the contract would take; what it would refuse ends as void and is never signed.
+
+        Raises:
+            StoreError: an address was granted to before, although the books know of no such grant.
+        """
+        refusals = self._client.refusals(ready)
+        for intent_id, refusal in refusals.items():
+            if refusal.reason in _GRANTED_BEFORE:
+                raise StoreError(
+                    f"the ledger holds a grant that the books do not know ({intent_id}: {refusal}): this database is "
+                    "older than the chain, or another process signs with the same key; nothing is signed any more"
+                )
+            self._refused[intent_id] = Outcome(
+                intent_id=intent_id, done=False, transaction_hash=b"", block_number=self.head, gas_used=0
+            )
+        return [intent for intent in ready if intent.intent_id not in refusals]
+
+    def _read(self) -> None:
+        self._records += self._reader.advance()
+        outcomes = [*self._client.outcomes(), *self._unsigned()]
+        through = self._reader.trail[-1].checkpoint
+        self.head = max(self.head, through.block_number)
+        if not self._records and not outcomes:
+            return
+        with self._lock:
+            self._news = News(
+                records=tuple(self._records),
+                outcomes=tuple(outcomes),
+                through=through,
+                trail=trail_to_text(self._reader.trail),
+            )
+            self._stored = False
+        self._records = []
+        self._wake()
+
+    def _unsigned(self) -> list[Outcome]:
+        """Return what ended without a signature, once."""
+        fresh = [outcome for key, outcome in self._refused.items() if key not in self._told]
+        self._told |= {outcome.intent_id for outcome in fresh}
+        return fresh
+
+    def _send(self) -> None:
+        wanted = self._wanted.wanted()
+        busy = self._client.unresolved - self._queues
+        # A pseudonym waits for the outcome of what it signed before: that decides whether more may follow.
+        ready = [intent for intent in wanted if intent.sender not in busy and intent.intent_id not in self._refused]
+        if self._queues and ready:
+            ready = self._tried(ready)
+        if ready:
+            self._client.submit(ready)
+        if time.monotonic() - self._resent_at >= RESEND_SECONDS:
+            self._resent_at = time.monotonic()
+            self._client.resend_pending()

@@ -1,0 +1,109 @@
+"""The three roles as parts of services: what the calendar brings each, and what a message is to it (DESIGN 12).
+
+Decides: the market day of a home that may have slept, and how its meter's registers become measurements. The roles
+decide everything else.
+Invariant: nothing here depends on a clock or on chance, so that a diary that is played again means the same.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from random import Random
+
+from petra.domain.messages import Envelope, MeterReading
+from petra.domain.terms import Address
+from petra.roles import meter
+from petra.roles.dso import agent as dso_agent
+from petra.roles.dso.state import DsoState
+from petra.roles.effects import Effect, Event, Measured, MessageArrived, Phase, Send, Woken
+from petra.roles.meter import MeterState
+from petra.roles.prosumer import agent as prosumer_agent
+from petra.roles.prosumer.state import ProsumerState
+from petra.runtime.service import Part
+from petra.wire.keccak import keccak256
+
+Sensor = Callable[[int], Measured]  # what flowed in a timestep
+
+
+def dso_part(state: DsoState) -> Part:
+    """Return the DSO's part: it opens once, and then lives from messages, blocks, timers and its operator's orders."""
+    return Part(
+        name="dso",
+        addresses=frozenset({state.address}),
+        step=partial(dso_agent.step, state),
+        heard=_as_it_is,
+        first=(Woken(phase=Phase.OPEN, timestep=state.first_timestep),),
+    )
+
+
+def home_part(state: ProsumerState, meter_address: Address, horizon_timesteps: int) -> Part:
+    """Return a home's part; it withdraws so many timesteps ahead of the gate."""
+    return Part(
+        name="prosumer",
+        addresses=frozenset({state.address}),
+        step=partial(prosumer_agent.step, state),
+        heard=_Registers(meter_address).heard,
+        calendar=partial(_market_day, state.terms.gate, horizon_timesteps),
+    )
+
+
+def meter_part(state: MeterState, home: Address, sensor: Sensor) -> Part:
+    """Return a meter's part: at the end of each timestep, however late, it counts and tells DSO and home."""
+    return Part(
+        name="meter",
+        addresses=frozenset({state.address}),
+        step=partial(_step_of_meter, state, home),
+        heard=_as_it_is,
+        calendar=lambda timestep, newest: (sensor(timestep - 1),) if timestep > 0 else (),
+    )
+
+
+def _market_day(gate: int, horizon: int, timestep: int, newest: bool) -> Sequence[Woken]:
+    """What a home does when a timestep begins; a home that slept closes what it missed, and forecasts the newest only."""
+    woken = [Woken(phase=Phase.GATE, timestep=timestep + gate)]
+    if timestep > 0:
+        woken.append(Woken(phase=Phase.DELIVERED, timestep=timestep - 1))
+    if newest:
+        woken.append(Woken(phase=Phase.FORECAST, timestep=timestep + gate + horizon))
+    return woken
+
+
+def _as_it_is(envelope: Envelope) -> Sequence[Event]:
+    return (MessageArrived(envelope=envelope),)
+
+
+@dataclass(slots=True)
+class _Registers:
+    """What a home last read from its meter.
+
+    A reading that comes late, after a younger one, says nothing new. A reading after a gap is spread flat over it.
+    """
+
+    meter: Address
+    last: MeterReading | None = None
+
+    def heard(self, envelope: Envelope) -> Sequence[Event]:
+        reading = envelope.body
+        if not isinstance(reading, MeterReading) or envelope.sender != self.meter:
+            return (MessageArrived(envelope=envelope),)
+        before = self.last or replace(reading, timestep=reading.timestep - 1, produced=0, consumed=0)
+        steps = reading.timestep - before.timestep
+        produced, consumed = reading.produced - before.produced, reading.consumed - before.consumed
+        if steps < 1 or min(produced, consumed) < 0:
+            return ()
+        self.last = reading
+        return tuple(
+            Measured(timestep=before.timestep + step, produced=produced // steps, consumed=consumed // steps)
+            for step in range(1, steps + 1)
+        )
+
+
+def _step_of_meter(state: MeterState, home: Address, event: Event, now: int, rng: Random) -> list[Effect]:
+    """Let the meter step, and tell its home what it tells the DSO."""
+    effects: list[Effect] = []
+    for effect in meter.step(state, event, now, rng):
+        effects.append(effect)
+        if isinstance(effect, Send) and isinstance(effect.body, MeterReading):
+            own = keccak256(b"PETra reading for the home 1" + effect.message_id)[:16]
+            effects.append(replace(effect, message_id=own, recipient=home))
+    return effects
