@@ -75,13 +75,18 @@ def read_deployment(path: Path) -> Deployment:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: no deployment can be read: {error}") from error
+    return parse_deployment(content, str(path))
+
+
+def parse_deployment(content: object, place: str) -> Deployment:
+    """Return what a deployment file's JSON says; InputError with every problem, whose lines `place` opens."""
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path}: not a deployment file of format {FORMAT}")
-    reader = _Reader(path, content)
-    terms = _read_terms_table(path, content.get("terms"), reader.problems)
+        raise InputError(f"{place}: not a deployment file of format {FORMAT}")
+    reader = _Reader(place, content)
+    terms = _read_terms_table(place, content.get("terms"), reader.problems)
     for name in ("market", "issuer"):
         if terms is not None and (content.get(name) or NO_ADDRESS) != getattr(terms, name):
-            reader.problems.append(f"{path}: {name}: not the one of the terms")
+            reader.problems.append(f"{place}: {name}: not the one of the terms")
     values = {
         "chain_id": reader.value("chain_id", _whole_number),
         "genesis_hash": reader.value("genesis_hash", _hash),
@@ -156,28 +161,28 @@ def late_trade_warning(terms: Terms, *, confirmations: int, period_seconds: int)
 class _Reader:
     """Takes values out of a file's table and collects what is wrong with them."""
 
-    def __init__(self, path: Path, content: dict[str, Any]) -> None:
-        self._path = path
+    def __init__(self, place: str, content: dict[str, Any]) -> None:
+        self._place = place
         self._content = content
         self.problems: list[str] = []
 
     def value(self, key: str, parse: Callable[[Any], Any]) -> Any:
         """Return a parsed value, or None with a problem more."""
         if key not in self._content:
-            self.problems.append(f"{self._path}: {key}: missing")
+            self.problems.append(f"{self._place}: {key}: missing")
             return None
         try:
             return parse(self._content[key])
         except (PetraError, TypeError, ValueError, AttributeError):
-            self.problems.append(f"{self._path}: {key}: cannot be {str(self._content[key])[:80]!r}")
+            self.problems.append(f"{self._place}: {key}: cannot be {str(self._content[key])[:80]!r}")
             return None
 
 
-def _read_terms_table(path: Path, table: Any, problems: list[str]) -> Terms | None:
+def _read_terms_table(place: str, table: Any, problems: list[str]) -> Terms | None:
     if not isinstance(table, dict):
-        problems.append(f"{path}: terms: missing")
+        problems.append(f"{place}: terms: missing")
         return None
-    reader = _Reader(path, {f"terms.{key}": value for key, value in table.items()})
+    reader = _Reader(place, {f"terms.{key}": value for key, value in table.items()})
     values = {field.name: reader.value(f"terms.{field.name}", _parser_of(field.name)) for field in fields(Terms)}
     problems += reader.problems
     return None if reader.problems else Terms(**values)

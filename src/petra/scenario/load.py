@@ -1,4 +1,4 @@
-"""Reading a scenario: from its name or file to checked values, all problems at once.
+"""Reading a scenario, or another TOML file: from its name or text to checked values, all problems at once.
 
 Decides: how a problem is told: file, key, what is wrong. Knows no data and no run.
 """
@@ -7,13 +7,15 @@ import tomllib
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from petra.errors import InputError
 from petra.scenario.schema import Scenario
 
 _SHIPPED = "shipped"
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def shipped_names() -> list[str]:
@@ -39,12 +41,22 @@ def load_scenario(name_or_path: str) -> Scenario:
 
 def parse_scenario(text: str, place: str) -> Scenario:
     """Return the scenario in a TOML text; `place` opens every problem's line."""
+    return parse_toml(Scenario, text, place)
+
+
+def parse_toml(model: type[Model], text: str, place: str) -> Model:
+    """Return what a TOML text declares, checked; InputError with every problem, whose lines `place` opens."""
     try:
         tables = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{place}: not TOML: {error}") from error
+    return checked(model, tables, place)
+
+
+def checked(model: type[Model], tables: dict[str, Any], place: str) -> Model:
+    """Return the values of tables that were read from a file, checked; InputError as above."""
     try:
-        return Scenario.model_validate(_with_floats(tables))
+        return model.model_validate(_with_floats(tables))
     except ValidationError as error:
         raise InputError([_told(place, problem) for problem in error.errors()]) from error
 
