@@ -141,9 +141,9 @@ class ZmqClient:
             self._sent(Refused(envelope_hash(arrival.envelope.raw), reason))
 
     def send(self, recipient: Address, raw: bytes) -> bool:
-        """Try to send now; False where there is no connection or the queue is full."""
+        """Try to send now; False where there is no connection, the queue is full, or it is for somebody else."""
         self._watch()
-        if not self._connected or not self._sent(Message(raw)):
+        if recipient != self._server.account or not self._connected or not self._sent(Message(raw)):
             return False
         self._outcomes.sent(envelope_hash(raw), recipient)
         return True
