@@ -14,10 +14,28 @@ from petra.grid import tree
 from petra.grid.coefficients import Coefficients, Derivation, ReactivePower, sound_coefficients
 from petra.grid.components import Connection
 from petra.grid.feeder import Feeder
-from petra.grid.reservations import Box, Change, Envelope, Granted, Reservations, Step
+from petra.grid.reservations import NOTHING, Box, Change, Envelope, Granted, Reservations, Step
 
 DEFAULT_REACTIVE = ReactivePower()
 Grants = Mapping[int, Mapping[str, Granted]]
+
+
+def node_loads(reservations: Reservations, timestep: int, reactive: ReactivePower) -> dict[str, tree.Load]:
+    """Return by node what all its accounts may do together under any rule's book: the box of outcomes."""
+    boxes: dict[str, list[Box]] = {}
+    for account, box in reservations.boxes(timestep).items():
+        boxes.setdefault(reservations.envelopes[account].node, []).append(box)
+    return {node: _sum(own, reactive) for node, own in boxes.items()}
+
+
+def _sum(boxes: Iterable[Box], reactive: ReactivePower) -> tree.Load:
+    totals = [0, 0, 0, 0]
+    for box in boxes:
+        totals[0] += box.import_watts
+        totals[1] += box.export_watts
+        totals[2] += reactive.absorbed(*box)
+        totals[3] += reactive.supplied(box.export_watts)
+    return tree.Load(*totals)
 
 
 class _Plan(NamedTuple):
@@ -116,8 +134,7 @@ class SafetyLedger:
 
     def loads(self, timestep: int) -> dict[str, tree.Load]:
         """Return by node what all its accounts may do together: the box of which every point is safe."""
-        granted = self.reservations.granted.get(timestep, {})
-        return {self._coefficients.nodes[node]: self._load(node, granted) for node in self._accounts}
+        return node_loads(self.reservations, timestep, self.reactive)
 
     def bounds(self, timestep: int) -> tree.Tree:
         """Return the bounds of a timestep by index of the node; `coefficients.nodes` has their names."""
@@ -170,15 +187,8 @@ class SafetyLedger:
         return plan
 
     def _load(self, node: int, granted: Mapping[str, Granted]) -> tree.Load:
-        """Return the sum of the boxes of the accounts at a node."""
-        totals = [0, 0, 0, 0]
-        for account in self._accounts.get(node, ()):
-            box = self.reservations.box(account, granted.get(account, Granted(0, 0)))
-            totals[0] += box.import_watts
-            totals[1] += box.export_watts
-            totals[2] += self.reactive.absorbed(*box)
-            totals[3] += self.reactive.supplied(box.export_watts)
-        return tree.Load(*totals)
+        accounts = self._accounts.get(node, ())
+        return _sum((self.reservations.box(one, granted.get(one, NOTHING)) for one in accounts), self.reactive)
 
     def _loads(self, granted: Mapping[str, Granted]) -> list[tree.Load]:
         return [self._load(node, granted) for node in range(len(self._coefficients.nodes))]

@@ -26,12 +26,13 @@ from petra.grid.feeder import Feeder
 
 Floats = NDArray[np.float64]
 _STIFF = 1e15  # short-circuit power of the source, VA: its voltage is what the scenario says
-_TOLERANCE = 1e-9
+_TOLERANCE = 1e-9  # of voltages, where the iteration ends
+_MARGIN = 1e-7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """What flows in each outcome (first axis).
+    """What flows in each outcome (first axis); NaN throughout where there is no solution: the voltage collapses.
 
     Attributes:
         loading: by element, in the order of `PowerFlow.elements`; 1 = its rating.
@@ -46,7 +47,7 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extremes:
-    """The worst of some outcomes, as fractions of the ratings and of the rated voltage."""
+    """The worst of those outcomes that have a solution, as fractions of the ratings and of the rated voltage."""
 
     line_loading: float
     transformer_loading: float
@@ -98,6 +99,7 @@ class PowerFlow:
         result = self._model.calculate_power_flow(
             update_data={ComponentType.sym_load: loads, ComponentType.source: sources},
             error_tolerance=_TOLERANCE,
+            continue_on_batch_error=True,
             output_component_types={
                 ComponentType.node: ["u_pu"],
                 ComponentType.line: ["loading"],
@@ -107,27 +109,29 @@ class PowerFlow:
         )
         # A feeder that is a busbar only has no line, and the answer then has none either.
         present = [kind for kind in (ComponentType.transformer, ComponentType.line) if kind in result]
-        return Outcomes(
-            loading=np.concatenate([result[kind]["loading"] for kind in present], axis=1),
-            voltage=result[ComponentType.node]["u_pu"][:, 1:],
-            source_watts=result[ComponentType.source]["p"][:, 0],
-        )
+        loading = np.concatenate([result[kind]["loading"] for kind in present], axis=1)
+        voltage = result[ComponentType.node]["u_pu"][:, 1:]
+        source_watts = result[ComponentType.source]["p"][:, 0]
+        if (failure := self._model.batch_error) is not None:
+            for array in (loading, voltage, source_watts):
+                array[failure.failed_scenarios] = np.nan
+        return Outcomes(loading=loading, voltage=voltage, source_watts=source_watts)
 
     def extremes(self, outcomes: Outcomes) -> Extremes:
         """Return the worst over all outcomes."""
         return Extremes(
-            line_loading=float(outcomes.loading[:, 1:].max(initial=0.0)),
-            transformer_loading=float(outcomes.loading[:, 0].max()),
-            voltage_min=float(outcomes.voltage.min()),
-            voltage_max=float(outcomes.voltage.max()),
+            line_loading=float(np.nanmax(outcomes.loading[:, 1:], initial=0.0)),
+            transformer_loading=float(np.nanmax(outcomes.loading[:, 0], initial=0.0)),
+            voltage_min=float(np.nanmin(outcomes.voltage, initial=2.0)),
+            voltage_max=float(np.nanmax(outcomes.voltage, initial=0.0)),
         )
 
     def violations(self, outcomes: Outcomes) -> NDArray[np.bool_]:
-        """Say of each outcome whether any limit is exceeded; by more than the solver's tolerance."""
-        over = (outcomes.loading > 1 + 1e-7).any(axis=1)
-        low = outcomes.voltage < self.feeder.voltage_min - 1e-7
-        high = outcomes.voltage > self.feeder.voltage_max + 1e-7
-        return np.asarray(over | low.any(axis=1) | high.any(axis=1), dtype=np.bool_)
+        """Say of each outcome whether any limit is exceeded by more than the solver may err, or nothing solves it."""
+        kept = (outcomes.loading <= 1 + _MARGIN).all(axis=1)
+        kept &= (outcomes.voltage >= self.feeder.voltage_min - _MARGIN).all(axis=1)
+        kept &= (outcomes.voltage <= self.feeder.voltage_max + _MARGIN).all(axis=1)
+        return np.asarray(~kept, dtype=np.bool_)
 
     def by_node(self, rows: Sequence[dict[str, float]]) -> Floats:
         """Return injections as an array of shape (outcomes, nodes); a node that a row does not name has none."""

@@ -1,0 +1,48 @@
+import numpy as np
+
+from petra.grid import outcomes
+from petra.grid.outcomes import Injections, NodeBoxes
+from petra.grid.powerflow import PowerFlow
+from petra.grid.tree import Load
+from tests.unit.grid.made_up import FEEDER
+
+FLOW = PowerFlow(FEEDER)  # nodes b, d, c, e
+LOADS = {"d": Load(10, 20, 3, 2), "c": Load(5, 0, 1, 0), "e": Load(0, 40, 0, 4)}
+BOXES = outcomes.node_boxes(FLOW, LOADS)
+
+
+def drawn() -> list[Injections]:
+    """Return 200 outcomes of each random kind."""
+    kinds = (outcomes.random_subsets, outcomes.uniform_points, outcomes.matches_with_failures)
+    return [kind(BOXES, np.random.default_rng(1), 200) for kind in kinds]
+
+
+def test_boxes_are_in_the_order_of_the_nodes() -> None:
+    """A node without an account may do nothing."""
+    assert FLOW.nodes == ("b", "d", "c", "e")
+    assert isinstance(BOXES, NodeBoxes)
+    assert BOXES.imported.tolist() == [0, 10, 5, 0]
+    assert BOXES.exported.tolist() == [0, 20, 0, 40]
+
+
+def test_no_outcome_leaves_the_box() -> None:
+    """Watts between export and import, var between supplied and absorbed, in every kind; and they differ."""
+    for watts, var in (*drawn(), outcomes.worst_corners(FEEDER, BOXES)):
+        assert (watts >= -BOXES.exported).all() and (watts <= BOXES.imported).all()
+        assert (var >= -BOXES.supplied).all() and (var <= BOXES.absorbed).all()
+        assert len(np.unique(watts, axis=0)) >= 6
+
+
+def test_corners_set_each_branch_against_the_rest() -> None:
+    """For the line to d: everything below it imports and the rest exports, the reverse, all import, all export."""
+    corners = outcomes.worst_corners(FEEDER, BOXES)
+    found = {tuple(row) for row in corners.watts.tolist()}
+    assert {(0, 10, 0, 0), (0, -20, 5, -40), (0, 10, 5, 0), (0, -20, 0, -40)} <= found
+    assert len(corners.watts) == 4 * 2 * len(FLOW.nodes)
+
+
+def test_matches_balance_unless_somebody_fails() -> None:
+    """Some outcomes have as much production as consumption; failures unbalance others, both ways."""
+    net = drawn()[2].watts.sum(axis=1)
+    assert (abs(net) < 1e-9).any()
+    assert (net < -1e-9).any() and (net > 1e-9).any()
