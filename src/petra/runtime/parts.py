@@ -6,7 +6,7 @@ Invariant: nothing here depends on a clock or on chance, so that a diary that is
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 
@@ -15,17 +15,19 @@ from petra.domain.terms import Address
 from petra.roles import meter
 from petra.roles.dso import agent as dso_agent
 from petra.roles.dso.state import DsoState
-from petra.roles.effects import Effect, Event, Measured, MessageArrived, Phase, Send, Woken
+from petra.roles.effects import Effect, Event, Measured, MessageArrived, Order, Phase, Send, Woken
 from petra.roles.meter import MeterState
 from petra.roles.prosumer import agent as prosumer_agent
 from petra.roles.prosumer.state import ProsumerState
 from petra.runtime.service import Part
+from petra.store.codec import decode
+from petra.store.registry import OrderStore
 from petra.wire.keccak import keccak256
 
 Sensor = Callable[[int], Measured]  # what flowed in a timestep
 
 
-def dso_part(state: DsoState) -> Part:
+def dso_part(state: DsoState, orders: OrderStore, differences: Callable[[], list[str]]) -> Part:
     """Return the DSO's part: it opens once, and then lives from messages, blocks, timers and its operator's orders."""
     return Part(
         name="dso",
@@ -33,17 +35,31 @@ def dso_part(state: DsoState) -> Part:
         step=partial(dso_agent.step, state),
         heard=_as_it_is,
         first=(Woken(phase=Phase.OPEN, timestep=state.first_timestep),),
+        orders=partial(_waiting, orders),
+        differences=differences,
     )
 
 
-def home_part(state: ProsumerState, meter_address: Address, horizon_timesteps: int) -> Part:
-    """Return a home's part; it withdraws so many timesteps ahead of the gate."""
+def home_part(
+    state: ProsumerState, meter_address: Address, horizon_timesteps: int, orders: OrderStore, *, from_zero: bool
+) -> Part:
+    """Return a home's part.
+
+    Args:
+        state: the role's.
+        meter_address: whose readings are its own.
+        horizon_timesteps: how far ahead of the gate it withdraws.
+        orders: its operator's.
+        from_zero: whether its past must begin with timestep 0, as a forecast from a file needs it: what flowed before
+            the first reading then counts as nothing, instead of being left out.
+    """
     return Part(
         name="prosumer",
         addresses=frozenset({state.address}),
         step=partial(prosumer_agent.step, state),
-        heard=_Registers(meter_address).heard,
+        heard=_Registers(meter_address, from_zero).heard,
         calendar=partial(_market_day, state.terms.gate, horizon_timesteps),
+        orders=partial(_waiting, orders),
     )
 
 
@@ -68,6 +84,11 @@ def _market_day(gate: int, horizon: int, timestep: int, newest: bool) -> Sequenc
     return woken
 
 
+def _waiting(orders: OrderStore) -> Sequence[tuple[int, Order]]:
+    """Return what the operator has ordered and nobody has taken."""
+    return [(one.position, decode(Order, one.document)) for one in orders.waiting()]
+
+
 def _as_it_is(envelope: Envelope) -> Sequence[Event]:
     return (MessageArrived(envelope=envelope),)
 
@@ -80,13 +101,15 @@ class _Registers:
     """
 
     meter: Address
+    from_zero: bool
     last: MeterReading | None = None
 
     def heard(self, envelope: Envelope) -> Sequence[Event]:
         reading = envelope.body
         if not isinstance(reading, MeterReading) or envelope.sender != self.meter:
             return (MessageArrived(envelope=envelope),)
-        before = self.last or replace(reading, timestep=reading.timestep - 1, produced=0, consumed=0)
+        unknown = -1 if self.from_zero else reading.timestep - 1
+        before = self.last or replace(reading, timestep=unknown, produced=0, consumed=0)
         steps = reading.timestep - before.timestep
         produced, consumed = reading.produced - before.produced, reading.consumed - before.consumed
         if steps < 1 or min(produced, consumed) < 0:

@@ -19,8 +19,20 @@ from petra.domain.terms import Address
 from petra.errors import StoreError
 from petra.fabric.postbox import Postbox
 from petra.ledger.fold import LedgerView
-from petra.ports import Arrival, Keys, Link
-from petra.roles.effects import Effect, Event, LedgerAdvanced, Measured, Note, Order, Resend, Send, Submit, WakeAt, Woken
+from petra.ports import Keys, Link
+from petra.roles.effects import (
+    Effect,
+    Event,
+    LedgerAdvanced,
+    Measured,
+    Note,
+    Order,
+    Resend,
+    Send,
+    Submit,
+    WakeAt,
+    Woken,
+)
 from petra.runtime.agenda import Agenda, Boundaries
 from petra.runtime.diary_rows import Boundary, LedgerNews, MessageName, Named
 from petra.runtime.draws import Draws
