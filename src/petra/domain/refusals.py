@@ -2,7 +2,8 @@
 
 Decides nothing: who refuses decides. A `Refusal` is a value, never an exception.
 `LedgerReason` are the contract's custom errors in their order of precedence (IPetra.sol);
-`GrantReason` are the DSO's rules (DESIGN 6), `EnrolmentReason` say whom it does not take in. Grid reasons carry no figure: it would tell of the neighbours.
+`GrantReason` are the DSO's rules (DESIGN 6), `EnrolmentReason` say whom it does not take in.
+Grid reasons carry no figure: it would tell of the neighbours.
 """
 
 from dataclasses import dataclass

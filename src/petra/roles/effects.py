@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from petra.domain.blocks import Intent, LedgerRecord, Outcome
-from petra.domain.messages import Body, Envelope
+from petra.domain.messages import Body, Envelope, PriceSchedule
 from petra.domain.terms import Address
 from petra.ledger.fold import LedgerView
 
@@ -26,6 +26,7 @@ class Phase(StrEnum):
     GATE = "gate"  # homes: trading of the timestep is over, take offers back
     DELIVERED = "delivered"  # homes: the timestep is over, deposit what is left
     SETTLE = "settle"  # DSO: the cut-off of the timestep has passed
+    BILL = "bill"  # DSO: the dispute window of a billing period is over
     CLOSE = "close"  # DSO: the last dispute window is over, write the bills
 
 
@@ -68,7 +69,56 @@ class Measured:
     consumed: int
 
 
-Event = Woken | MessageArrived | LedgerAdvanced | Measured
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberTerms:
+    """What the operator agreed with a household; see `petra.roles.dso.state.Member` for the fields."""
+
+    name: str
+    node: str | None
+    firm_import_watts: int
+    firm_export_watts: int
+    production_capacity_watts: int
+    consumption_capacity_watts: int
+    opening_balance: int
+    credit_limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentOpened:
+    """The DSO's operator handed out a one-time token.
+
+    Attributes:
+        token_hash: sha256 of the token. expires: the last unix second at which it is taken.
+    """
+
+    token_hash: bytes
+    terms: MemberTerms
+    expires: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    """The DSO's operator takes a home out: it is granted nothing more."""
+
+    account: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleAdded:
+    """The DSO's operator sets the prices from a timestep on."""
+
+    schedule: PriceSchedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtestWanted:
+    """A home's operator puts the hash of a request without an answer on the ledger (R85)."""
+
+    message_id: bytes
+
+
+Order = EnrolmentOpened | Revoked | ScheduleAdded | ProtestWanted
+Event = Woken | MessageArrived | LedgerAdvanced | Measured | Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +147,19 @@ class Resend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitProtest:
+    """Put the hash of one of our own messages on the ledger, once; the driver, which has the sealed bytes, fills it in.
+
+    It stands for `Submit(Intent(intent_id, sender, Protest(digest=envelope_hash(raw))))`. The message may have been
+    sent by an effect of the same step.
+    """
+
+    intent_id: str
+    sender: Address
+    message_id: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WakeAt:
     """Wake this role at a unix second."""
 
@@ -113,4 +176,4 @@ class Note:
     fields: Mapping[str, object]
 
 
-Effect = Submit | Send | Resend | WakeAt | Note
+Effect = Submit | SubmitProtest | Send | Resend | WakeAt | Note

@@ -30,3 +30,9 @@ def schedule_in_force(schedules: Sequence[PriceSchedule], timestep: int) -> Pric
     """Return the last schedule that begins at or before the timestep; the first one where none does."""
     in_force = [schedule for schedule in schedules if schedule.from_timestep <= timestep]
     return max(in_force, key=lambda schedule: schedule.from_timestep) if in_force else schedules[0]
+
+
+def in_force_from(schedules: Sequence[PriceSchedule], timestep: int) -> tuple[PriceSchedule, ...]:
+    """Return what holds at a timestep or begins later, in the order given."""
+    first = schedule_in_force(schedules, timestep)
+    return tuple(one for one in schedules if one == first or one.from_timestep > timestep)

@@ -2,12 +2,13 @@
 
 Decides: to whose account a pseudonym's deposit belongs. The ledger names no member; only the DSO knows.
 Invariant: events are taken in the ledger's order and timesteps whose cut-off came before a record are settled first.
+An issue that these books do not know (another DSO signed it, or a backup was restored) raises an alarm, not an error.
 """
 
 from petra.domain.blocks import LedgerRecord
 from petra.domain.events import AssetAdded, AssetDeposited, FinancialAdded, FinancialDeposited, OfferAccepted
 from petra.domain.quantities import energy_of
-from petra.domain.terms import Address
+from petra.domain.terms import NO_ADDRESS, Address
 from petra.roles.dso.state import DsoState
 from petra.settlement.bills import CommunityTrade
 from petra.settlement.books import LEDGER, Entry
@@ -17,10 +18,10 @@ def observe(state: DsoState, record: LedgerRecord) -> None:
     """Take one transaction's events into the accounts, then into the DSO's own view of the ledger."""
     for event in record.events:
         match event:
-            case AssetAdded(power=power) if power > 0:
+            case AssetAdded():
                 _count_issued(state, event)
-            case FinancialAdded(anon_address=address) if address == state.address:
-                _withdraw_own(state, record, event)
+            case FinancialAdded():
+                _book_issued(state, record, event)
             case OfferAccepted():
                 _trade(state, record, event)
             case AssetDeposited():
@@ -32,25 +33,31 @@ def observe(state: DsoState, record: LedgerRecord) -> None:
     state.view.observe(record.events)
 
 
-def account_of(state: DsoState, address: Address) -> Address:
-    """Return the account that an address on the ledger belongs to; the DSO's own address is an account too."""
-    if address == state.address:
-        return state.address
-    return state.pseudonyms[address].address
-
-
 def _count_issued(state: DsoState, event: AssetAdded) -> None:
-    account = account_of(state, event.anon_address)
+    account = _known(state, event.anon_address)
+    if event.power < 0:
+        return
     for timestep in range(event.start, event.end + 1):
         state.change(account, timestep).production_issued += event.power
 
 
-def _withdraw_own(state: DsoState, record: LedgerRecord, event: FinancialAdded) -> None:
-    """Book what the DSO issued to its own address; homes' money is booked when its grant is decided."""
+def _known(state: DsoState, address: Address) -> Address:
+    """Return the account of an address that something was issued to."""
+    account = state.account_of(address)
+    if account == NO_ADDRESS:
+        state.alarm(f"the ledger holds a grant to {address} that these books do not know")
+    return account
+
+
+def _book_issued(state: DsoState, record: LedgerRecord, event: FinancialAdded) -> None:
+    """Book what was issued to the DSO itself or to an unknown address; homes' money is booked when it is granted."""
+    account = _known(state, event.anon_address)
+    if account in state.members:
+        return
     state.books.post(
         Entry(
             at=record.timestamp,
-            from_account=state.address,
+            from_account=account,
             to_account=LEDGER,
             amount=event.amount,
             memo="withdrawal",
@@ -63,11 +70,11 @@ def _credit_energy(state: DsoState, event: AssetDeposited) -> None:
     asset = state.view.assets[event.asset_id]
     if asset.power > 0:
         for timestep in range(max(asset.start, state.next_to_settle), asset.end + 1):
-            state.change(account_of(state, event.anon_address), timestep).production_deposited += asset.power
+            state.change(state.account_of(event.anon_address), timestep).production_deposited += asset.power
 
 
 def _credit_money(state: DsoState, record: LedgerRecord, event: FinancialDeposited) -> None:
-    account = account_of(state, event.anon_address)
+    account = state.account_of(event.anon_address)
     reference = record.transaction_hash.hex()
     state.books.post(
         Entry(
@@ -88,7 +95,7 @@ def _trade(state: DsoState, record: LedgerRecord, event: OfferAccepted) -> None:
     seller, buyer = (poster, acceptor) if event.power > 0 else (acceptor, poster)
     energy = energy_of(event.power, event.end - event.start + 1, state.terms.timestep_seconds)
     for address, sign in ((seller, 1), (buyer, -1)):
-        state.trades[account_of(state, address)].append(
+        state.trades[state.account_of(address)].append(
             CommunityTrade(
                 timestamp=record.timestamp,
                 start=event.start,

@@ -1,6 +1,7 @@
 """From a withdrawal request to the transactions that create its assets, or to a refusal with a reason (R56-R62).
 
 Decides: whether a request is authentic and new, then asks the rules. Knows no key and no socket.
+Every refusal is a signed answer to its sender, who can show it to an auditor (R80, R85).
 Invariants: a message id is answered once and the answer is replayed; a pseudonym is granted to once; money is debited
 when the grant is decided, and comes back if its transaction is void.
 """
@@ -12,11 +13,11 @@ from petra.domain.calls import AddEnergyAsset, AddFinancialBalance
 from petra.domain.messages import Body, Envelope, FailedWithdrawal, WithdrawalGranted, WithdrawAssets
 from petra.domain.quantities import INT64_MAX, UINT64_MAX
 from petra.domain.refusals import GrantReason, Refusal
-from petra.domain.terms import NO_ADDRESS, Address
+from petra.domain.terms import NO_ADDRESS
 from petra.errors import PetraError
 from petra.roles.dso.rules import decide
-from petra.roles.dso.state import DsoState, OpenGrant, Request
-from petra.roles.effects import Effect, Note, Resend, Send, Submit
+from petra.roles.dso.state import Answered, DsoState, OpenGrant, Request
+from petra.roles.effects import Effect, Note, Phase, Resend, Send, Submit, WakeAt
 from petra.settlement.books import LEDGER, Entry
 from petra.wire.envelope import address_proof_digest
 from petra.wire.secp256k1 import recover
@@ -24,15 +25,43 @@ from petra.wire.secp256k1 import recover
 ASSETS_PER_REQUEST_MAX = 32
 
 
+def receive(state: DsoState, envelope: Envelope, now: int, rng: Random) -> list[Effect]:
+    """Put a withdrawal into the queue and answer it when its time has come; the queue is bounded.
+
+    Only members wait; nobody else can keep them waiting.
+    """
+    key = (envelope.sender, envelope.message_id)
+    if key in state.queue:
+        return []
+    if envelope.sender not in state.members:
+        return answer(state, envelope, now, rng)
+    if _is_busy(state, envelope) and envelope.message_id not in state.answers:
+        return _refuse(state, envelope, Refusal(reason=GrantReason.BUSY), rng)
+    due = now + rng.randint(0, state.policy.delay_seconds_max)
+    state.queue[key] = (due, envelope)
+    return [WakeAt(at=due, phase=Phase.SERVE, timestep=0)] if due > now else serve(state, now, rng)
+
+
+def serve(state: DsoState, now: int, rng: Random) -> list[Effect]:
+    """Answer every queued withdrawal whose time has come, in the order of arrival."""
+    due = [key for key, (at, _) in state.queue.items() if at <= now]
+    envelopes = [state.queue.pop(key)[1] for key in due]
+    return [effect for envelope in envelopes for effect in answer(state, envelope, now, rng)]
+
+
 def answer(state: DsoState, envelope: Envelope, now: int, rng: Random) -> list[Effect]:
     """Grant or refuse a withdrawal, exactly once; a repeated message id gets the answer that it got before."""
-    if answered := state.answers.get(envelope.message_id):
-        return [Resend(message_id=answered)]
+    answered = state.answers.get(envelope.message_id)
+    if answered is not None and answered.sender == envelope.sender:
+        return [Resend(message_id=answered.message_id)]
+    if answered is not None:
+        return _refuse(state, envelope, Refusal(reason=GrantReason.MALFORMED), rng)  # another one's message id
     checked = _authentic(state, envelope, now)
     decision = decide(state, checked, now) if isinstance(checked, Request) else checked
     if isinstance(decision, Refusal):
         return _refuse(state, envelope, decision, rng)
-    return _grant(state, decision.request, now, rng)
+    granted = reply(state, envelope, WithdrawalGranted(request_id=envelope.message_id), rng)
+    return [*_grant(state, decision.request, now), granted, _granted_note(decision.request)]
 
 
 def confirm(state: DsoState, outcome: Outcome, now: int) -> list[Effect]:
@@ -55,6 +84,8 @@ def _authentic(state: DsoState, envelope: Envelope, now: int) -> Request | Refus
     assert isinstance(body, WithdrawAssets), "the agent sends only withdrawals here"
     if member is None:
         return Refusal(reason=GrantReason.NOT_ENROLLED, arguments=(envelope.sender,))
+    if member.address in state.revoked:
+        return Refusal(reason=GrantReason.REVOKED)
     if now > envelope.deadline:
         return Refusal(reason=GrantReason.EXPIRED, arguments=(envelope.deadline, now))
     addresses = [asset.anon_address for asset in body.assets]
@@ -99,14 +130,14 @@ def _refuse(state: DsoState, envelope: Envelope, refusal: Refusal, rng: Random) 
         "reason": refusal.reason.value,
         "detail": str(refusal),
     }
-    return [_reply(state, envelope.message_id, envelope.sender, failed, rng), Note(kind="refused", fields=fields)]
+    return [reply(state, envelope, failed, rng), Note(kind="refused", fields=fields)]
 
 
-def _grant(state: DsoState, request: Request, now: int, rng: Random) -> list[Effect]:
+def _grant(state: DsoState, request: Request, now: int) -> list[Effect]:
     member = request.member
     effects: list[Effect] = []
     for index, asset in enumerate(request.assets):
-        state.pseudonyms[asset.anon_address] = member
+        state.pseudonyms[asset.anon_address] = member.address
         key = f"grant:{request.message_id.hex()}:{index}"
         if asset.power:
             call = AddEnergyAsset(anon_address=asset.anon_address, power=asset.power, start=asset.start, end=asset.end)
@@ -128,10 +159,17 @@ def _grant(state: DsoState, request: Request, now: int, rng: Random) -> list[Eff
             money = AddFinancialBalance(anon_address=asset.anon_address, amount=asset.amount)
             state.open_grants[f"{key}:money"] = OpenGrant(member=member, asset=asset, is_money=True)
             effects.append(Submit(intent=Intent(intent_id=f"{key}:money", sender=state.address, call=money)))
-    granted = WithdrawalGranted(request_id=request.message_id)
-    reply = _reply(state, request.message_id, member.address, granted, rng)
-    fields = {"home": member.name, "request": request.message_id.hex(), "assets": len(request.assets)}
-    return [*effects, reply, Note(kind="granted", fields=fields)]
+    return effects
+
+
+def _granted_note(request: Request) -> Note:
+    fields = {"home": request.member.name, "request": request.message_id.hex(), "assets": len(request.assets)}
+    return Note(kind="granted", fields=fields)
+
+
+def _is_busy(state: DsoState, envelope: Envelope) -> bool:
+    own = sum(sender == envelope.sender for sender, _ in state.queue)
+    return len(state.queue) >= state.policy.queue_max or own >= state.policy.queue_max_per_member
 
 
 def _count(state: DsoState, grant: OpenGrant, sign: int) -> None:
@@ -142,15 +180,15 @@ def _count(state: DsoState, grant: OpenGrant, sign: int) -> None:
         own.consumption += sign * max(0, -asset.power)
 
 
-def _reply(state: DsoState, request_id: bytes, recipient: Address, body: Body, rng: Random) -> Send:
-    """Make the answer's envelope and remember its id, so that a repeated request gets the same bytes again."""
+def reply(state: DsoState, request: Envelope, body: Body, rng: Random) -> Send:
+    """Make the answer to a request and remember its id, so that a repeated request gets the same bytes again."""
     message_id = rng.randbytes(16)
-    state.answers[request_id] = message_id
-    deadline = state.terms.timeline.end(state.last_timestep)
+    answered = Answered(sender=request.sender, message_id=message_id)
+    state.answers.setdefault(request.message_id, answered)
     return Send(
         message_id=message_id,
         sender=state.address,
-        recipient=recipient,
-        deadline=deadline,
+        recipient=request.sender,
+        deadline=state.terms.timeline.end(state.last_timestep),
         body=body,
     )

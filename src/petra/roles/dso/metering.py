@@ -2,7 +2,7 @@
 
 Decides: whether a reading is taken, and what a gap between two readings means. Knows no price and no position.
 Invariants: registers never fall from reading to reading; the energies of the timesteps of a gap come to the difference
-of the registers at its ends. Registers stand at 0 when the first timestep begins, unless a reading says otherwise.
+of the registers at its ends. Registers stand at 0 when a home's first timestep begins, unless a reading says otherwise.
 """
 
 from petra.domain.messages import MeterReading
@@ -19,7 +19,7 @@ def is_final(state: DsoState, timestep: int, now: int) -> bool:
 def reading_problem(state: DsoState, member: Member, reading: MeterReading, now: int) -> str | None:
     """Return why a reading is not taken, None if it is."""
     known, timestep = state.told_by(member), reading.timestep
-    if not state.first_timestep - 1 <= timestep <= min(state.last_timestep, state.terms.timeline.current(now)):
+    if not state.first_of(member) - 1 <= timestep <= min(state.last_timestep, state.terms.timeline.current(now)):
         return "it is about no timestep of this run that has begun"
     if timestep in known:
         return None if known[timestep][0] == reading else "the meter told something else about this timestep before"
@@ -28,7 +28,7 @@ def reading_problem(state: DsoState, member: Member, reading: MeterReading, now:
         if other is not None and not _in_order(reading, known[other][0]):
             return f"a register runs backwards between timesteps {min(other, timestep)} and {max(other, timestep)}"
     # A gap is divided whole or not at all: joules that were settled for good must not be settled twice.
-    if after is not None and is_final(state, _first_of_gap(state, before), now):
+    if after is not None and is_final(state, _first_of_gap(state, member, before), now):
         return "it divides a gap that is settled for good"
     return None
 
@@ -39,7 +39,7 @@ def keep_reading(state: DsoState, member: Member, reading: MeterReading, proof: 
         return range(0)
     state.readings[member.meter][reading.timestep] = (reading, proof)
     before, after = _neighbours(state, member, reading.timestep)
-    return range(_first_of_gap(state, before), (reading.timestep if after is None else after) + 1)
+    return range(_first_of_gap(state, member, before), (reading.timestep if after is None else after) + 1)
 
 
 def metered(state: DsoState, member: Member, timestep: int) -> tuple[int, int] | None:
@@ -53,7 +53,7 @@ def metered(state: DsoState, member: Member, timestep: int) -> tuple[int, int] |
     until = timestep if timestep in known else after
     if until is None:
         return None
-    first = _first_of_gap(state, before)
+    first = _first_of_gap(state, member, before)
     length, index = until - first + 1, timestep - first
     begin, end = (0, 0) if before is None else _registers(known[before][0]), _registers(known[until][0])
     produced, consumed = (spread_evenly(end[side] - begin[side], length)[index] for side in (0, 1))
@@ -87,8 +87,8 @@ def _neighbours(state: DsoState, member: Member, timestep: int) -> tuple[int | N
     return before, min((one for one in known if one > timestep), default=None)
 
 
-def _first_of_gap(state: DsoState, before: int | None) -> int:
-    return state.first_timestep if before is None else before + 1
+def _first_of_gap(state: DsoState, member: Member, before: int | None) -> int:
+    return state.first_of(member) if before is None else before + 1
 
 
 def _in_order(one: MeterReading, other: MeterReading) -> bool:

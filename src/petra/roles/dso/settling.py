@@ -6,8 +6,7 @@ a reading within its dispute window tells of another energy; the books sum to ze
 """
 
 from petra.domain.quantities import energy_of, payment_rounded_down, payment_rounded_up
-from petra.domain.terms import Address
-from petra.roles.dso.accounts import account_of
+from petra.domain.terms import NO_ADDRESS, Address
 from petra.roles.dso.metering import is_final, metered, proofs
 from petra.roles.dso.state import DsoState, Member
 from petra.settlement.bills import Bill, SettledTimestep, position_problems
@@ -45,11 +44,14 @@ def settle_again(state: DsoState, member: Member, timesteps: range, now: int) ->
 
 
 def positions(state: DsoState, timestep: int) -> dict[Address, int]:
-    """Return every account's position in joules, the DSO's included: production issued - deposited or live."""
-    live = {account: 0 for account in (*state.members, state.address)}
+    """Return every account's position in joules: production issued - deposited or live.
+
+    The DSO's account is one of them, and so is the one of unknown addresses.
+    """
+    live = {account: 0 for account in (*state.members, state.address, NO_ADDRESS)}
     for asset in state.view.assets.values():
         if asset.power > 0 and asset.start <= timestep <= asset.end:
-            live[account_of(state, asset.owner)] += asset.power
+            live[state.account_of(asset.owner)] += asset.power
     standing = {}
     for account, watts in live.items():
         own = state.of(account, timestep)
@@ -61,15 +63,15 @@ def bill_of(state: DsoState, member: Member) -> Bill:
     """Return a member's statement over every settled timestep."""
     account = member.address
     entries = state.books.entries
-    on_ledger = sum(state.view.balance(address) for address, owner in state.pseudonyms.items() if owner is member)
+    on_ledger = sum(state.view.balance(address) for address, owner in state.pseudonyms.items() if owner == account)
     on_ledger += sum(
         state.view.escrow(offer_id)
         for offer_id, offer in state.view.open_offers.items()
-        if account_of(state, state.view.assets[offer.asset_id].owner) == account
+        if state.account_of(state.view.assets[offer.asset_id].owner) == account
     )
     return Bill(
         home=member.name,
-        first_timestep=state.first_timestep,
+        first_timestep=state.first_of(member),
         last_timestep=state.next_to_settle - 1,
         opening=member.opening_balance,
         withdrawn=sum(e.amount for e in entries if (e.from_account, e.to_account) == (account, LEDGER))
@@ -82,20 +84,22 @@ def bill_of(state: DsoState, member: Member) -> Bill:
         on_ledger=on_ledger,
         closing=state.books.balance(account),
         trades=tuple(state.trades[account]),
-        timesteps=tuple(state.settled[timestep][account] for timestep in sorted(state.settled)),
+        timesteps=tuple(settled[account] for _, settled in sorted(state.settled.items()) if account in settled),
     )
 
 
 def _settle(state: DsoState, timestep: int) -> list[tuple[str, SettledTimestep]]:
     standing = positions(state, timestep)
-    state.alarms += position_problems(list(standing.values()), timestep)
+    for problem in position_problems(list(standing.values()), timestep):
+        state.alarm(problem)
     state.settled[timestep] = {}
-    for member in state.members.values():
+    members = [member for member in state.members.values() if state.settles(member, timestep)]
+    for member in members:
         settled = _settle_member(state, member, timestep, standing[member.address])
         state.settled[timestep][member.address] = settled
         _post(state, member, settled)
     _cover_residual(state, timestep)
-    return [(member.name, state.settled[timestep][member.address]) for member in state.members.values()]
+    return [(member.name, state.settled[timestep][member.address]) for member in members]
 
 
 def _settle_member(state: DsoState, member: Member, timestep: int, position: int) -> SettledTimestep:

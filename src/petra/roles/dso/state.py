@@ -6,12 +6,13 @@ transaction is void; the books sum to zero.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from petra.domain.messages import Envelope, MeterReading, PriceSchedule, RequestedAsset
-from petra.domain.terms import Address, Terms
+from petra.domain.terms import NO_ADDRESS, Address, Terms
 from petra.ledger.fold import LedgerView
+from petra.roles.effects import MemberTerms
 from petra.roles.receipts import Receipts
 from petra.settlement.bills import CommunityTrade, SettledTimestep
 from petra.settlement.books import OWNER, Books, Entry
@@ -26,6 +27,8 @@ class Member:
         firm_import_watts, firm_export_watts: what the home may use without a grant (L and F of DESIGN 7).
         production_capacity_watts: rating of its plant. consumption_capacity_watts: rating of its connection.
         opening_balance, credit_limit: nano-units.
+        curve_key, meter_curve_key: public keys of home and meter on the fabric; zeros or nothing = none.
+        first_timestep: the first that is settled for it; 0 = it was there from the beginning.
     """
 
     name: str
@@ -38,11 +41,14 @@ class Member:
     consumption_capacity_watts: int
     opening_balance: int
     credit_limit: int
+    curve_key: bytes = b""
+    meter_curve_key: bytes = b""
+    first_timestep: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What the DSO decided before the run.
+    """What the DSO decided before the run; only `schedules` grow meanwhile.
 
     Attributes:
         schedules: price schedules, each checked. horizon_timesteps: how far ahead assets may be withdrawn.
@@ -51,6 +57,8 @@ class Policy:
         tolerance_per_mille: share of the sold energy that may stay undelivered at the retail price.
         import_limit_watts, export_limit_watts: what all homes together may draw or feed; None = not limited.
         delay_seconds_max: an answer takes 0 .. so many seconds.
+        billing_timesteps: so many timesteps stand on one bill; 0 = one bill for all, when the last is over.
+        queue_max, queue_max_per_member: withdrawals that may wait for their answer, of all and of each home.
     """
 
     schedules: tuple[PriceSchedule, ...]
@@ -61,6 +69,26 @@ class Policy:
     import_limit_watts: int | None
     export_limit_watts: int | None
     delay_seconds_max: int
+    billing_timesteps: int = 0
+    queue_max: int = 4_096
+    queue_max_per_member: int = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """A one-time token, as its hash tells it: what was agreed, until when it is taken, and who has used it."""
+
+    terms: MemberTerms
+    expires: int
+    used_by: Address | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The answer to a request: its message id, and whose request it was."""
+
+    sender: Address
+    message_id: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +139,11 @@ class DsoState:
 
     Attributes:
         signature_domain: keccak256 of the envelope domain: chain id and contract.
+        tokens: open invitations by sha256 of the token.
+        revoked: by account, the last timestep that is settled for it.
+        pseudonyms: by pseudonym, the account that it belongs to, for ever.
+        queue: withdrawals and when they are answered, by sender and message id, in order of arrival.
+        answers: by request id.
         granted: by member address, then timestep.
         readings: by meter, then timestep; registers in joules.
         settled: by timestep, then member address.
@@ -125,10 +158,12 @@ class DsoState:
     members: dict[Address, Member]
     view: LedgerView
     books: Books = field(default_factory=Books)
-    pseudonyms: dict[Address, Member] = field(default_factory=dict)
+    tokens: dict[bytes, Invitation] = field(default_factory=dict)
+    revoked: dict[Address, int] = field(default_factory=dict)
+    pseudonyms: dict[Address, Address] = field(default_factory=dict)
     trades: dict[Address, list[CommunityTrade]] = field(default_factory=lambda: defaultdict(list))  # by account
-    queue: list[tuple[int, Envelope]] = field(default_factory=list)  # withdrawals and when they are answered
-    answers: dict[bytes, bytes] = field(default_factory=dict)  # request id -> id of the answer that was sent
+    queue: dict[tuple[Address, bytes], tuple[int, Envelope]] = field(default_factory=dict)
+    answers: dict[bytes, Answered] = field(default_factory=dict)
     open_grants: dict[str, OpenGrant] = field(default_factory=dict)  # by intent id
     granted: dict[Address, dict[int, Granted]] = field(default_factory=lambda: defaultdict(dict))
     readings: dict[Address, dict[int, tuple[MeterReading, str]]] = field(default_factory=lambda: defaultdict(dict))
@@ -140,10 +175,43 @@ class DsoState:
     def open_accounts(self, now: int) -> None:
         """Book what the homes bring in."""
         for member in self.members.values():
-            entry = Entry(
-                at=now, from_account=OWNER, to_account=member.address, amount=member.opening_balance, memo="opening"
-            )
-            self.books.post(entry)
+            self._open_account(member, now)
+
+    def admit(self, member: Member, now: int) -> None:
+        """Take a new home in and book what it brings."""
+        self.members[member.address] = member
+        self._open_account(member, now)
+
+    def _open_account(self, member: Member, now: int) -> None:
+        entry = Entry(
+            at=now, from_account=OWNER, to_account=member.address, amount=member.opening_balance, memo="opening"
+        )
+        self.books.post(entry)
+
+    def first_of(self, member: Member) -> int:
+        """Return the first timestep that is settled for a member."""
+        return max(self.first_timestep, member.first_timestep)
+
+    def settles(self, member: Member, timestep: int) -> bool:
+        """Say whether a timestep is settled for a member: from its enrolment until it is revoked."""
+        return member.first_timestep <= timestep <= self.revoked.get(member.address, timestep)
+
+    def active_members(self) -> Iterator[Member]:
+        """Yield the members that are not revoked."""
+        return (member for member in self.members.values() if member.address not in self.revoked)
+
+    def account_of(self, address: Address) -> Address:
+        """Return the account that an address on the ledger belongs to; the DSO's own address is an account too.
+
+        An address that no grant of these books went to belongs to the account NO_ADDRESS: whoever issued to it, the
+        books keep closing, and an alarm names it.
+        """
+        return address if address == self.address else self.pseudonyms.get(address, NO_ADDRESS)
+
+    def alarm(self, problem: str) -> None:
+        """Note a broken promise, once."""
+        if problem not in self.alarms:
+            self.alarms.append(problem)
 
     def of(self, account: Address, timestep: int) -> Granted:
         """Return what an account was granted for a timestep; nothing is a value."""
