@@ -86,7 +86,10 @@ def build_dso(directory: Path, password: str, *, standby: bool = False) -> Servi
         _refuse_restored(base, transactions, chain)
         state = dso_state(config, base.deployment, base.database)
         tables = DsoTables(base.database, state)
-        records = Records(base.database, transactions, lease=lease, with_round=tables.write)
+        seconds = config.dso.lease_seconds
+        records = Records(
+            base.database, transactions, lease=lease, lease_seconds=seconds, with_round=tables.write
+        )
         fabric = config.fabric
         server = ZmqServer(
             f"tcp://{fabric.host}:{fabric.port}", base.keys.curve, Members(state), base.intake(TO_DSO)
@@ -94,11 +97,9 @@ def build_dso(directory: Path, password: str, *, standby: bool = False) -> Servi
         opened.callback(server.close)
         server.open_enrolment(f"tcp://{fabric.host}:{fabric.enrol_port}", base.intake({Kind.ENROL}))
         server.open_publisher(f"tcp://{fabric.host}:{fabric.publish_port}")
-        ledger = _ledger(base, chain, config.dso, transactions, records, server)
+        ledger = _ledger(base, chain, config.dso, transactions=transactions, records=records, link=server)
         part = dso_part(state, OrderStore(base.database), tables.differences)
-        service = _service(base, part, records, server, ledger, Draws(base.keys, "nobody"))
-        opened.pop_all()
-        return service
+        return _service(base, part, records, server, ledger=ledger, closing=opened.pop_all())
 
 
 def build_home(directory: Path, password: str) -> Service:
@@ -132,7 +133,7 @@ def build_home(directory: Path, password: str) -> Service:
         opened.callback(to_meter.close)
         link = Links(to_dso, to_meter)
         draws = Draws(base.keys, home.name)
-        ledger = _ledger(base, chain, home, transactions, records, link)
+        ledger = _ledger(base, chain, home, transactions=transactions, records=records, link=link)
         state = home_state(config, base.deployment, base.keys.identity, draws)
         part = home_part(
             state,
@@ -141,9 +142,7 @@ def build_home(directory: Path, password: str) -> Service:
             OrderStore(base.database),
             from_zero=config.forecast.method == "profile",
         )
-        service = _service(base, part, records, link, ledger, draws)
-        opened.pop_all()
-        return service
+        return _service(base, part, records, link, ledger=ledger, draws=draws, closing=opened.pop_all())
 
 
 def build_meter(directory: Path, password: str) -> Service:
@@ -171,9 +170,7 @@ def build_meter(directory: Path, password: str) -> Service:
         measure = sensor(series, timeline.timestep_seconds, repeats=meter.sensor == "profile")
         records = Records(base.database, TransactionStore(base.database))
         part = meter_part(state, Address(meter.home), measure)
-        service = _service(base, part, records, Links(*clients), None, Draws(base.keys, "nobody"))
-        opened.pop_all()
-        return service
+        return _service(base, part, records, Links(*clients), closing=opened.pop_all())
 
 
 class OneParty:
@@ -278,6 +275,7 @@ def _ledger(
     base: _Base,
     chain: RpcChain,
     node: Node,
+    *,
     transactions: TransactionStore,
     records: Records,
     link: Link,
@@ -296,7 +294,14 @@ def _ledger(
 
 
 def _service(
-    base: _Base, part: Part, records: Records, link: Link, ledger: LedgerWorker | None, draws: Draws
+    base: _Base,
+    part: Part,
+    records: Records,
+    link: Link,
+    *,
+    closing: ExitStack,
+    ledger: LedgerWorker | None = None,
+    draws: Draws | None = None,
 ) -> Service:
     return Service(
         part=part,
@@ -306,7 +311,8 @@ def _service(
         ledger=ledger,
         keys=base.keys,
         domain=base.domain,
-        draws=draws,
+        draws=draws or Draws(base.keys, base.keys.identity),
+        closing=closing,
         boundaries=Boundaries(base.deployment.terms.timeline),
         view=LedgerView(base.deployment.terms),
     )

@@ -75,7 +75,7 @@ def meter_part(state: MeterState, home: Address, sensor: Sensor) -> Part:
 
 
 def _market_day(gate: int, horizon: int, timestep: int, newest: bool) -> Sequence[Woken]:
-    """What a home does when a timestep begins; a home that slept closes what it missed, and forecasts the newest only."""
+    """Close what ends when a timestep begins, and forecast; a home that slept closes all, and forecasts the newest."""
     woken = [Woken(phase=Phase.GATE, timestep=timestep + gate)]
     if timestep > 0:
         woken.append(Woken(phase=Phase.DELIVERED, timestep=timestep - 1))

@@ -72,6 +72,7 @@ class Records:
         transactions: TransactionStore,
         *,
         lease: Lease | None = None,
+        lease_seconds: float = 0,
         with_round: Callable[[sql.Connection, Round], None] = lambda connection, current: None,
     ) -> None:
         """Use a database.
@@ -80,11 +81,14 @@ class Records:
             database: with the tables of a service, and a seed among its settings.
             transactions: what is wanted and signed.
             lease: checked in each round; None where only one process can have the database.
+            lease_seconds: how long it lasts.
             with_round: writes what is particular to the role, in each round's transaction.
         """
         self.database = database
         self._transactions = transactions
         self._lease = lease
+        self._lease_seconds = lease_seconds
+        self._renew_at = 0.0
         self._with_round = with_round
         self._diary = Diary(database)
         self._messages = MessageStore(database)
@@ -94,6 +98,12 @@ class Records:
         self.seed = self.setting(SEED) or ""
         if not self.seed:
             raise StoreError(f"{database.name}: holds no seed: it was not made by `init`")
+
+    def hold(self, now: float) -> None:
+        """Renew the lease now and then; Fenced where another process has taken it."""
+        if self._lease is not None and now >= self._renew_at:
+            self._lease.renew()
+            self._renew_at = now + self._lease_seconds / 3
 
     def setting(self, key: str) -> str | None:
         """Return a setting, None where there is none."""
@@ -166,10 +176,6 @@ class Records:
                     connection, [one.intent_id for one in current.news.outcomes if not one.transaction_hash]
                 )
             self._with_round(connection, current)
-
-    def close(self) -> None:
-        """Close the database."""
-        self.database.close()
 
 
 def _entry(row: DiaryRow) -> DiaryEntry:

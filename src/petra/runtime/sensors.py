@@ -10,6 +10,7 @@ the first column may be `unix`, the second at which the timestep begins.
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from petra.domain.timeline import Timeline
@@ -59,7 +60,7 @@ def read_series(path: Path, timeline: Timeline) -> Series:
     rows = [_row(line, number, timeline, problems) for number, line in enumerate(lines, start=2)]
     problems += [
         f"line {number}: timestep {row[0]} does not follow {before[0]}"
-        for number, (before, row) in enumerate(zip(rows, rows[1:], strict=False), start=3)
+        for number, (before, row) in enumerate(pairwise(rows), start=3)
         if row[0] != before[0] + 1
     ]
     if problems:

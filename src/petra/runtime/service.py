@@ -8,6 +8,7 @@ A failed commit ends the process, because memory would be ahead of the disk.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
@@ -78,6 +79,7 @@ class Service:
     Attributes:
         domain: keccak256 of the envelopes' domain.
         draws: where the role gets its pseudonyms.
+        closing: what is closed with the service: sockets, node, database, keys.
         view: the ledger after the last final block that the role heard of.
         now: the unix second of the last round; it never goes back.
         number: of the last event that the role took.
@@ -92,6 +94,7 @@ class Service:
     domain: bytes
     draws: Draws
     boundaries: Boundaries
+    closing: ExitStack = field(default_factory=ExitStack)
     view: LedgerView | None = None
     clock: Callable[[], float] = time.time
     now: int = 0
@@ -128,6 +131,7 @@ class Service:
         if self.ledger is not None and self.ledger.failure is not None:
             raise self.ledger.failure
         self.now = max(self.now, int(self.clock()))
+        self.records.hold(self.clock())
         current = self._collect()
         if current:
             self._point("commit.before")
@@ -140,8 +144,7 @@ class Service:
         """Let go of everything; what is under way is in the database."""
         if self.ledger is not None:
             self.ledger.stop()
-        self.link.close()
-        self.records.close()
+        self.closing.close()
 
     # ---- collect
 
