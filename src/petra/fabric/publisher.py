@@ -1,10 +1,12 @@
 """What is published to all members: the price schedule, signed, newest first for whoever comes late (DESIGN 5, 6).
 
 Decides: that a new subscriber gets the last message of its topic at once (XPUB tells of subscriptions). It does not
-know what it publishes. Invariant: one message per topic is remembered, and only topics that were published.
+know what it publishes. Invariant: one message per topic is remembered, and only topics that were published; it is
+repeated at most a few times a second, because ZeroMQ repeats it to everybody: after a restart all come at once.
 """
 
 import contextlib
+import time
 from typing import Final
 
 import zmq
@@ -13,6 +15,7 @@ from petra.fabric.sockets import Raw
 
 PRICES: Final = b"prices"
 _TOPICS_MAX: Final = 16
+_QUIET_SECONDS: Final = 0.25
 
 
 class Publisher:
@@ -23,6 +26,8 @@ class Publisher:
         self.socket = socket
         self.socket.xpub_verbose = True  # each subscription shows, not only the first of a topic
         self._last: dict[bytes, bytes] = {}
+        self._asked: set[bytes] = set()
+        self._quiet_until = 0.0
 
     def publish(self, topic: bytes, raw: bytes) -> None:
         """Send a message to the subscribers of a topic, and remember it for those to come."""
@@ -31,12 +36,18 @@ class Publisher:
         self._send(topic, raw)
 
     def serve(self) -> None:
-        """Answer new subscriptions."""
+        """Take new subscriptions, and answer them together."""
         with contextlib.suppress(zmq.Again):
             while True:
                 asked = self.socket.recv(zmq.NOBLOCK)
-                if asked[:1] == b"\1" and (raw := self._last.get(asked[1:])) is not None:
-                    self._send(asked[1:], raw)
+                if asked[:1] == b"\1" and asked[1:] in self._last:
+                    self._asked.add(asked[1:])
+        now = time.monotonic()
+        if self._asked and now >= self._quiet_until:
+            self._quiet_until = now + _QUIET_SECONDS
+            for topic in self._asked:
+                self._send(topic, self._last[topic])
+            self._asked.clear()
 
     def _send(self, topic: bytes, raw: bytes) -> None:
         with contextlib.suppress(zmq.Again):

@@ -3,14 +3,19 @@
 import itertools
 import time
 from collections.abc import Callable, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import zmq
 from zmq.utils import z85
 
-from petra.domain.messages import Body, Envelope, MeterReading
+from petra.domain.messages import Body, Enrol, Envelope, MeterReading, PriceSchedule
 from petra.domain.terms import Address
-from petra.fabric.intake import DSO_BYTES_MAX, TO_DSO, TO_HOME, Intake
+from petra.fabric.gateway import GatewayServer
+from petra.fabric.gateway_client import Gateway, GatewayClient
+from petra.fabric.gateway_thread import Tls
+from petra.fabric.intake import DSO_BYTES_MAX, FROM_GUESTS, TO_DSO, TO_HOME, Intake
 from petra.fabric.limits import Limits
 from petra.fabric.zmq_client import Server, ZmqClient
 from petra.fabric.zmq_server import ZmqServer
@@ -21,8 +26,17 @@ from petra.wire.secp256k1 import SecretKey
 
 DOMAIN = signature_domain(1337, Address("0x" + 40 * "1"))
 OTHER_DOMAIN = signature_domain(1338, Address("0x" + 40 * "1"))
+ENROLMENT = Enrol(
+    token=b"token",
+    meter=Address("0x" + 40 * "2"),
+    curve_key=bytes(32),
+    meter_curve_key=bytes(32),
+    meter_proof=bytes(65),
+)
 READING = MeterReading(timestep=1, produced=2, consumed=3, previous=bytes(32))
 NOW = 1_800_000_000
+PRICE_LIST = PriceSchedule(from_timestep=1, retail=5, feed_in=1, local=3, grid_fee=1, imbalance=9, bulk=2)
+T = TypeVar("T")
 _numbers = itertools.count()
 
 
@@ -90,21 +104,41 @@ def clock() -> float:
     return float(NOW)
 
 
+def dso_intake(dso: Party) -> Intake:
+    """Return what a DSO hears."""
+    return Intake(domain=DOMAIN, addresses={dso.account}, kinds=TO_DSO, clock=clock, bytes_max=DSO_BYTES_MAX)
+
+
+def _home_intake(home: Party) -> Intake:
+    return Intake(domain=DOMAIN, addresses={home.account}, kinds=TO_HOME, clock=clock)
+
+
 def server_of(
     dso: Party, members: Members, *, endpoint: str = "tcp://127.0.0.1:*", limits: Limits = QUICK
 ) -> ZmqServer:
     """Return a DSO's link."""
-    intake = Intake(
-        domain=DOMAIN, addresses={dso.account}, kinds=TO_DSO, clock=clock, bytes_max=DSO_BYTES_MAX
-    )
-    return ZmqServer(endpoint, dso.curve, members, intake, limits=limits)
+    return ZmqServer(endpoint, dso.curve, members, dso_intake(dso), limits=limits)
 
 
 def client_of(home: Party, dso: Party, endpoint: str, *, prices: str | None = None) -> ZmqClient:
     """Return a home's link."""
-    intake = Intake(domain=DOMAIN, addresses={home.account}, kinds=TO_HOME, clock=clock)
     server = Server(endpoint=endpoint, curve_public=dso.public, account=dso.account, prices=prices)
-    return ZmqClient(server, home.curve, intake, limits=QUICK)
+    return ZmqClient(server, home.curve, _home_intake(home), limits=QUICK)
+
+
+def gateway_of(
+    dso: Party, members: Members, tls: Tls | None, *, port: int = 0, limits: Limits = QUICK
+) -> GatewayServer:
+    """Return a DSO's gateway."""
+    intake = replace(dso_intake(dso), kinds=TO_DSO | FROM_GUESTS)
+    return GatewayServer(("127.0.0.1", port), members, intake, tls=tls, guests_say=FROM_GUESTS, limits=limits)
+
+
+def gateway_client_of(home: Party, dso: Party, port: int, tls: Tls | None) -> GatewayClient:
+    """Return a home's link to a gateway."""
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+    gateway = Gateway(url=url, account=dso.account, authority=tls.certificate if tls else None)
+    return GatewayClient(gateway, home.account, home.key.sign, _home_intake(home))
 
 
 def until(links: Sequence[Link], done: Callable[[], bool], *, seconds: float = 10.0) -> None:
@@ -126,3 +160,22 @@ def received(link: Link, others: Sequence[Link] = (), *, seconds: float = 10.0) 
 
     until([link, *others], came, seconds=seconds)
     return found
+
+
+def served(server: Link, ask: Callable[[], T]) -> T:
+    """Return what a web request is answered, while the server takes and stores what comes."""
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask)
+
+        def done() -> bool:
+            server.acknowledge(server.receive(10))
+            return answer.done()
+
+        until([server], done)
+        return answer.result()
+
+
+def gathered(bag: list[T], more: Sequence[T]) -> bool:
+    """Put more into a bag; return whether anything is in it."""
+    bag.extend(more)
+    return bool(bag)
