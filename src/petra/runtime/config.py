@@ -7,6 +7,7 @@ hold a password; files are written with mode 0600 and never over another.
 
 import os
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
@@ -127,12 +128,16 @@ class ServiceConfig(Section):
         path = directory / self.FILE
         try:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                file.write(to_toml(self))
+                file.write(self.to_toml())
         except FileExistsError as error:
             raise InputError(f"{path}: is there already; a service is made once") from error
         except OSError as error:
             raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
         return self.placed(directory)
+
+    def to_toml(self) -> str:
+        """Return the file's text."""
+        return to_toml({name: getattr(self, name) for name in type(self).model_fields})
 
     def birth(self) -> str:
         """Return, as JSON, the sections that must not change once the service has a diary: its replay needs them."""
@@ -288,7 +293,7 @@ class ForecastSection(Section):
     """[forecast]: what the home expects.
 
     `seasonal`: from its own past, which `history` (a CSV file as for meters) may open; `profile`: what the CSV file
-    `profile` says, repeated day by day. Paths are told from the service's directory.
+    `profile` says, which begins again when it is over. Paths are told from the service's directory.
     """
 
     method: Literal["seasonal", "profile"] = "seasonal"
@@ -340,8 +345,9 @@ class HomeConfig(ServiceConfig):
 class MeterSection(Section):
     """[meter]: whose meter it is, where its readings go, and what it counts.
 
-    `sensor` = "profile": `profile` is repeated day by day; "csv": it is what flowed, second by unix second or timestep
-    by timestep, and nothing flows beyond it. `patience_seconds`: how long a reading is of use to the DSO.
+    `profile` is a CSV file with the columns `timestep` (or `unix`, the second at which it begins), `produced_watts` and
+    `consumed_watts`. `sensor` = "profile": it begins again when it is over; "csv": nothing flows before and after it.
+    `patience_seconds`: how long a reading is of use to the DSO.
     """
 
     deployment: str = DEPLOYMENT_FILE
@@ -371,11 +377,10 @@ class MeterConfig(ServiceConfig):
         return {"meter"}
 
 
-def to_toml(config: ServiceConfig) -> str:
-    """Return a file's text, from which the same is read again."""
+def to_toml(sections: Mapping[str, Section | tuple[Section, ...]]) -> str:
+    """Return the text of a file with these sections, from which the same are read again."""
     lines = ["# docs/reference/configuration.md explains every key."]
-    for name in type(config).model_fields:
-        value = getattr(config, name)
+    for name, value in sections.items():
         heading, tables = (f"[[{name}]]", value) if isinstance(value, tuple) else (f"[{name}]", (value,))
         for table in tables:
             lines += ["", heading]

@@ -79,8 +79,24 @@ class Invitation(_Document):
         return parse_deployment(self.deployment, f"{place}: deployment")
 
 
+class HomeCard(_Document):
+    """A home and its DSO, as a meter that lives apart from the home must know them."""
+
+    home: Account
+    home_key: CurveKey
+    home_endpoint: Endpoint
+    dso: Account
+    dso_key: CurveKey
+    dso_endpoint: Endpoint
+    deployment: dict[str, Any]
+
+    def read_deployment(self) -> Deployment:
+        """Return the deployment that it carries, checked."""
+        return parse_deployment(self.deployment, "the home's card: deployment")
+
+
 class MeterCard(_Document):
-    """A meter, as a home that does not run it must know it.
+    """A meter, as its home must know it.
 
     `proof`: the meter's signature, by which the DSO knows that this meter belongs to this home.
     """

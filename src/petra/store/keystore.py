@@ -49,13 +49,16 @@ class Keystore:
         self._sealed: dict[Address, bytes] = {}
 
     @classmethod
-    def create(cls, directory: Path, password: str, *, work: int = WORK) -> "Keystore":
+    def create(
+        cls, directory: Path, password: str, *, work: int = WORK, secret: bytes | None = None
+    ) -> "Keystore":
         """Make a new identity and key of the fabric in a directory that holds none, and open them.
 
         Args:
             directory: made where it is not there.
             password: what opens it again.
             work: scrypt's cost, a power of two; less only where the password protects nothing, as on a testbed.
+            secret: the identity's key where there is one already, as the DSO's, which the contract names.
 
         Raises:
             InputError: there is an identity already, others may look into the directory, or the password is empty.
@@ -71,7 +74,7 @@ class Keystore:
         try:
             if (directory / _IDENTITY).exists():
                 raise InputError(f"{directory / _IDENTITY}: there is an identity already; it is never overwritten")
-            secret = secrets.token_bytes(32)
+            secret = secret or secrets.token_bytes(32)
             curve = secrets.token_bytes(32)
             public = _curve_public(curve)
             document = {"public": public.hex(), "sealed": _seal(_aead(secret), curve, _CURVE_TEXT).hex()}

@@ -16,7 +16,6 @@ from petra.runtime.config import (
     MeterSection,
     PriceSection,
     ServiceConfig,
-    to_toml,
 )
 from petra.wire.secp256k1 import SecretKey
 
@@ -58,7 +57,7 @@ METER = MeterConfig(
 
 def problems_of(directory: Path, config: ServiceConfig, old: str, new: str) -> list[str]:
     """Return what is told about a file in which a text was replaced."""
-    text = to_toml(config)
+    text = config.to_toml()
     assert old in text
     (directory / config.FILE).write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(InputError) as raised:
@@ -81,7 +80,8 @@ def test_file_that_is_no_text_is_told(tmp_path: Path) -> None:
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     """An unknown key, a missing one and a wrong type are told together, each with file, section and key."""
-    text = to_toml(DSO).replace("port = 5001\n", "", 1).replace("lease_seconds = 10", 'lease_seconds = "10"\nlease = 1')
+    text = DSO.to_toml().replace("port = 5001\n", "", 1)
+    text = text.replace("lease_seconds = 10", 'lease_seconds = "10"\nlease = 1')
     (tmp_path / "dso.toml").write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as raised:
         DsoConfig.load(tmp_path)
