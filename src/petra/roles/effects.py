@@ -15,7 +15,11 @@ from petra.ledger.fold import LedgerView
 
 
 class Phase(StrEnum):
-    """What a timer is for: the market day of DESIGN 12, in its order."""
+    """What a timer is for: the market day of DESIGN 12, in its order.
+
+    A SETTLE timer means: the cut-off has passed on the ledger too. A driver whose blocks come later than its clock
+    brings it when it has brought the final blocks up to then, or positions would miss what stands in them.
+    """
 
     OPEN = "open"  # DSO: publish prices
     RESEND = "resend"  # anybody: send again what has no receipt

@@ -15,6 +15,7 @@ from petra.wire.keccak import keccak256
 
 FIRST_WAIT_SECONDS = 15
 LONGEST_WAIT_SECONDS = 900
+KEPT_SECONDS = 7 * 86_400  # so long after its deadline a message is known; later copies of it are not looked at
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,10 +31,10 @@ class Awaited:
 
 @dataclass(slots=True)
 class Receipts:
-    """What one role still waits for, and which receipts it gave; both by the receipt's message id."""
+    """What one role still waits for, and which receipts it gave, with the message's deadline; by the receipt's id."""
 
     awaited: dict[bytes, Awaited] = field(default_factory=dict)
-    given: set[bytes] = field(default_factory=set)
+    given: dict[bytes, int] = field(default_factory=dict)
 
     def send(self, message: Send, now: int) -> list[Effect]:
         """Send a message and wait for its receipt."""
@@ -64,12 +65,16 @@ class Receipts:
         """Say whether no receipt was given for this message yet."""
         return receipt_id(envelope.sender, envelope.message_id) not in self.given
 
+    def forget(self, now: int) -> None:
+        """Drop what is long past its deadline: no copy of it is looked at any more."""
+        self.given = {key: deadline for key, deadline in self.given.items() if not is_long_past(deadline, now)}
+
     def give(self, envelope: Envelope) -> Effect:
         """Give the receipt for a message, the same bytes for each copy of it."""
         own = receipt_id(envelope.sender, envelope.message_id)
         if own in self.given:
             return Resend(message_id=own)
-        self.given.add(own)
+        self.given[own] = envelope.deadline
         return Send(
             message_id=own,
             sender=envelope.recipient,
@@ -77,6 +82,11 @@ class Receipts:
             deadline=envelope.deadline,
             body=MessageReceipt(envelope_hash=envelope_hash(envelope.raw)),
         )
+
+
+def is_long_past(deadline: int, now: int) -> bool:
+    """Say whether a message is so old that nobody remembers whether it came before; it must be ignored."""
+    return now > deadline + KEPT_SECONDS
 
 
 def receipt_id(sender: Address, message_id: bytes) -> bytes:

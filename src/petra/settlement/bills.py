@@ -1,7 +1,8 @@
 """The statement of a home: what it traded, metered, owes and earns, with the references that prove it (DESIGN 10).
 
 Decides: what stands on a bill and what it is compared with. Knows no ledger and no signature.
-Invariant: opening + every amount on the bill = closing balance + what still stands at the home's pseudonyms.
+Invariant: opening + every amount on the bill = closing balance + what still stands at the home's pseudonyms; a bill
+opens where the one before it closed.
 """
 
 from collections.abc import Sequence
@@ -62,7 +63,9 @@ class Bill:
 
     Attributes:
         withdrawn, deposited: money that went to and came back from the home's pseudonyms.
-        on_ledger: what still stands at its pseudonyms.
+        on_ledger: what still stands at its pseudonyms, or is on its way there.
+        on_ledger_opening: what stood there when the bill before ended.
+        timesteps, trades: what was settled for the timesteps of the bill, and what was traded since the bill before.
     """
 
     home: str
@@ -75,6 +78,7 @@ class Bill:
     closing: int
     trades: tuple[CommunityTrade, ...]
     timesteps: tuple[SettledTimestep, ...]
+    on_ledger_opening: int = 0
 
     def energy(self, kind: LineKind) -> int:
         """Return the joules of all lines of a kind."""
@@ -104,20 +108,29 @@ class Bill:
         """What the community was worth to this home, nano-units."""
         return self.community + self.settlement - self.utility_only
 
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing happened."""
+        return not (self.timesteps or self.trades or self.withdrawn or self.deposited)
+
     def problems(self) -> list[str]:
         """Return what does not add up on this bill."""
         expected = self.opening - self.withdrawn + self.deposited + self.settlement
         problems = []
         if expected != self.closing:
             problems.append(f"{self.home}: entries come to {expected}, the account says {self.closing}")
-        if self.on_ledger != self.withdrawn - self.deposited + self.community:
+        if self.on_ledger != self.on_ledger_opening + self.withdrawn - self.deposited + self.community:
             problems.append(f"{self.home}: {self.on_ledger} at its pseudonyms, trades and transfers say otherwise")
         return problems
 
 
 def as_document(bill: Bill) -> dict[str, object]:
-    """Return the bill as plain JSON values: nano-units and joules as integers, references as hexadecimal text."""
-    return {
+    """Return the bill as plain JSON values: nano-units and joules as integers, references as hexadecimal text.
+
+    `on_ledger_opening` is left out where it is 0, as it is on every first bill.
+    """
+    carried: dict[str, object] = {"on_ledger_opening": bill.on_ledger_opening} if bill.on_ledger_opening else {}
+    return carried | {
         "home": bill.home,
         "first_timestep": bill.first_timestep,
         "last_timestep": bill.last_timestep,

@@ -28,10 +28,16 @@ class Entry:
 
 @dataclass(slots=True)
 class Books:
-    """The entries and the balances that follow from them."""
+    """The entries and the balances that follow from them.
+
+    Attributes:
+        entries: in order, from the beginning or from the last `carry_forward` on.
+        carried: the balances that the entries before them come to.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     balances: dict[str, int] = field(default_factory=dict)
+    carried: dict[str, int] = field(default_factory=dict)
 
     def post(self, entry: Entry) -> None:
         """Append an entry; an amount of zero is left out, a negative one is our error."""
@@ -46,9 +52,15 @@ class Books:
         """Return an account's balance in nano-units."""
         return self.balances.get(account, 0)
 
+    def carry_forward(self) -> list[Entry]:
+        """Hand the entries over to who keeps them for ever; the balances stay, and go on from there."""
+        entries, self.entries = self.entries, []
+        self.carried = dict(self.balances)
+        return entries
+
     def problems(self) -> list[str]:
         """Return what does not close: the sum of all balances, and each balance against its entries."""
-        recomputed: dict[str, int] = {}
+        recomputed = dict(self.carried)
         for entry in self.entries:
             recomputed[entry.from_account] = recomputed.get(entry.from_account, 0) - entry.amount
             recomputed[entry.to_account] = recomputed.get(entry.to_account, 0) + entry.amount

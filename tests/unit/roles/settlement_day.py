@@ -7,7 +7,7 @@ from petra.domain.calls import (
     PostOffer,
 )
 from petra.domain.terms import Address
-from petra.roles.dso.settling import bill_of
+from petra.roles.dso.billing import bill_of
 from petra.roles.effects import Effect, Note
 from petra.settlement.books import LEDGER
 from tests.unit.roles.desk import EUR, Desk, begin

@@ -53,6 +53,7 @@ def _book_issued(state: DsoState, record: LedgerRecord, event: FinancialAdded) -
     """Book what was issued to the DSO itself or to an unknown address; homes' money is booked when it is granted."""
     account = _known(state, event.anon_address)
     if account in state.members:
+        state.moved(account, issued=event.amount)
         return
     state.books.post(
         Entry(
@@ -76,6 +77,7 @@ def _credit_energy(state: DsoState, event: AssetDeposited) -> None:
 def _credit_money(state: DsoState, record: LedgerRecord, event: FinancialDeposited) -> None:
     account = state.account_of(event.anon_address)
     reference = record.transaction_hash.hex()
+    state.moved(account, deposited=event.amount)
     state.books.post(
         Entry(
             at=record.timestamp,

@@ -4,11 +4,9 @@ Decides: which part of the DSO answers which event. The parts decide the rest.
 Invariant: an event that it does not understand changes nothing.
 """
 
-import json
 from random import Random
 
 from petra.domain.messages import (
-    BillStatement,
     Enrol,
     Envelope,
     MessageReceipt,
@@ -16,11 +14,12 @@ from petra.domain.messages import (
     WithdrawAssets,
 )
 from petra.roles.dso.accounts import observe
+from petra.roles.dso.billing import bill_period, close, first_timers
 from petra.roles.dso.grants import confirm, receive, serve
 from petra.roles.dso.membership import enrol, open_enrolment, revoke
-from petra.roles.dso.metering import chain_breaks, keep_reading, reading_problem
-from petra.roles.dso.pricing import add_schedule, publish, tell
-from petra.roles.dso.settling import bill_of, settle_again, settle_until
+from petra.roles.dso.metering import keep_reading, reading_problem
+from petra.roles.dso.pricing import add_schedule, publish
+from petra.roles.dso.settling import settle_again, settle_until
 from petra.roles.dso.state import DsoState, Member
 from petra.roles.effects import (
     Effect,
@@ -35,7 +34,8 @@ from petra.roles.effects import (
     WakeAt,
     Woken,
 )
-from petra.settlement.bills import SettledTimestep, as_document
+from petra.roles.receipts import is_long_past
+from petra.settlement.bills import SettledTimestep
 from petra.wire.envelope import envelope_hash
 
 
@@ -56,15 +56,18 @@ def _step(state: DsoState, event: Event, now: int, rng: Random) -> list[Effect]:
             return serve(state, now, rng)
         case Woken(phase=Phase.SETTLE, timestep=timestep):
             # A DSO that was away hears of this cut-off before it hears of the blocks that came after it.
-            return _settled(settle_until(state, min(now, state.cut_off(timestep) + 1)))
+            settled = settle_until(state, min(now, state.cut_off(timestep) + 1), now)
+            return [*_settled(settled), *_next_cut_off(state, timestep + 1)]
+        case Woken(phase=Phase.BILL, timestep=timestep):
+            return bill_period(state, timestep, now, rng)
         case Woken(phase=Phase.CLOSE):
-            return _bills(state, now, rng)
+            return close(state, now, rng)
         case MessageArrived(envelope=envelope):
             return _take_message(state, envelope, now, rng)
         case LedgerAdvanced(records=records, outcomes=outcomes):
             effects: list[Effect] = []
             for record in records:
-                effects += _settled(settle_until(state, record.timestamp))
+                effects += _settled(settle_until(state, record.timestamp, now))
                 observe(state, record)
             for outcome in outcomes:
                 effects += confirm(state, outcome, now)
@@ -86,17 +89,23 @@ def _take_order(state: DsoState, order: Event, now: int, rng: Random) -> list[Ef
 
 
 def _open(state: DsoState, now: int, rng: Random) -> list[Effect]:
-    """Publish the price schedules, record their hashes on the ledger, and set the timers of the run."""
+    """Publish the price schedules, record their hashes on the ledger, and set the first timers."""
     effects: list[Effect] = []
     for schedule in state.policy.schedules:
         effects += publish(state, schedule, now, rng)
-    for timestep in range(state.first_timestep, state.last_timestep + 1):
-        effects.append(WakeAt(at=state.cut_off(timestep) + 1, phase=Phase.SETTLE, timestep=timestep))
-    last = state.cut_off(state.last_timestep) + state.policy.dispute_window_seconds + 1
-    return [*effects, WakeAt(at=last, phase=Phase.CLOSE, timestep=state.last_timestep)]
+    return [*effects, *_next_cut_off(state, state.first_timestep), *first_timers(state)]
+
+
+def _next_cut_off(state: DsoState, timestep: int) -> list[Effect]:
+    """Return the timer of a cut-off; each is set when the one before has come, since a run may have no end."""
+    if timestep > state.last_timestep:
+        return []
+    return [WakeAt(at=state.cut_off(timestep) + 1, phase=Phase.SETTLE, timestep=timestep)]
 
 
 def _take_message(state: DsoState, envelope: Envelope, now: int, rng: Random) -> list[Effect]:
+    if is_long_past(envelope.deadline, now):
+        return []
     match envelope.body:
         case WithdrawAssets():
             return receive(state, envelope, now, rng)
@@ -144,20 +153,3 @@ def _settled(settled: list[tuple[str, SettledTimestep]]) -> list[Effect]:
         )
         for home, one in settled
     ]
-
-
-def _bills(state: DsoState, now: int, rng: Random) -> list[Effect]:
-    """Sign and send every home's bill; say whose readings leave gaps, and whether the books close."""
-    effects: list[Effect] = []
-    for member in state.members.values():
-        bill = bill_of(state, member)
-        for problem in bill.problems():
-            state.alarm(problem)
-        document = json.dumps(as_document(bill), sort_keys=True).encode()
-        effects += tell(state, member.address, BillStatement(document=document), now, rng)
-        if breaks := chain_breaks(state, member):
-            effects.append(Note(kind="readings-missing", fields={"home": member.name, "before": breaks}))
-    for problem in state.books.problems():
-        state.alarm(problem)
-    balances = dict(sorted(state.books.balances.items()))
-    return [*effects, Note(kind="books", fields={"balances": balances, "problems": list(state.alarms)})]

@@ -23,6 +23,7 @@ from petra.wire.envelope import address_proof_digest
 from petra.wire.secp256k1 import recover
 
 ASSETS_PER_REQUEST_MAX = 32
+PATIENCE_SECONDS = 30 * 86_400  # from the request's deadline: how long its answer is worth delivering
 
 
 def receive(state: DsoState, envelope: Envelope, now: int, rng: Random) -> list[Effect]:
@@ -74,6 +75,7 @@ def confirm(state: DsoState, outcome: Outcome, now: int) -> list[Effect]:
         state.books.post(
             Entry(at=now, from_account=LEDGER, to_account=member.address, amount=asset.amount, memo="void withdrawal")
         )
+        state.moved(member.address, withdrawn=-asset.amount)
     else:
         _count(state, open_grant, -1)
     return [Note(kind="void-grant", fields={"home": member.name, "intent": outcome.intent_id})]
@@ -156,6 +158,7 @@ def _grant(state: DsoState, request: Request, now: int) -> list[Effect]:
                     reference=request.message_id.hex(),
                 )
             )
+            state.moved(member.address, withdrawn=asset.amount)
             money = AddFinancialBalance(anon_address=asset.anon_address, amount=asset.amount)
             state.open_grants[f"{key}:money"] = OpenGrant(member=member, asset=asset, is_money=True)
             effects.append(Submit(intent=Intent(intent_id=f"{key}:money", sender=state.address, call=money)))
@@ -183,12 +186,12 @@ def _count(state: DsoState, grant: OpenGrant, sign: int) -> None:
 def reply(state: DsoState, request: Envelope, body: Body, rng: Random) -> Send:
     """Make the answer to a request and remember its id, so that a repeated request gets the same bytes again."""
     message_id = rng.randbytes(16)
-    answered = Answered(sender=request.sender, message_id=message_id)
+    answered = Answered(sender=request.sender, message_id=message_id, deadline=request.deadline)
     state.answers.setdefault(request.message_id, answered)
     return Send(
         message_id=message_id,
         sender=state.address,
         recipient=request.sender,
-        deadline=state.terms.timeline.end(state.last_timestep),
+        deadline=min(state.terms.timeline.end(state.last_timestep), request.deadline + PATIENCE_SECONDS),
         body=body,
     )

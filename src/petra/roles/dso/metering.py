@@ -12,8 +12,14 @@ from petra.settlement.lines import spread_evenly
 
 
 def is_final(state: DsoState, timestep: int, now: int) -> bool:
-    """Say whether the dispute window of a timestep is over: nothing changes its settlement any more."""
-    return now > state.cut_off(timestep) + state.policy.dispute_window_seconds
+    """Say whether the dispute window of a timestep is over: nothing changes its settlement any more.
+
+    The window begins when the timestep is settled: a DSO that was away takes the readings that came meanwhile.
+    """
+    if timestep >= state.next_to_settle:
+        return False
+    settled_at = state.settled_at.get(timestep)
+    return settled_at is None or now >= settled_at + state.policy.dispute_window_seconds
 
 
 def reading_problem(state: DsoState, member: Member, reading: MeterReading, now: int) -> str | None:
@@ -22,10 +28,11 @@ def reading_problem(state: DsoState, member: Member, reading: MeterReading, now:
     if not state.first_of(member) - 1 <= timestep <= min(state.last_timestep, state.terms.timeline.current(now)):
         return "it is about no timestep of this run that has begun"
     if timestep in known:
-        return None if known[timestep][0] == reading else "the meter told something else about this timestep before"
-    before, after = _neighbours(state, member, timestep)
+        same = known.reading(timestep) == reading
+        return None if same else "the meter told something else about this timestep before"
+    before, after = known.neighbours(timestep)
     for other in (before, after):
-        if other is not None and not _in_order(reading, known[other][0]):
+        if other is not None and not _in_order(reading, known.reading(other)):
             return f"a register runs backwards between timesteps {min(other, timestep)} and {max(other, timestep)}"
     # A gap is divided whole or not at all: joules that were settled for good must not be settled twice.
     if after is not None and is_final(state, _first_of_gap(state, member, before), now):
@@ -37,8 +44,8 @@ def keep_reading(state: DsoState, member: Member, reading: MeterReading, proof: 
     """Keep a reading without a problem and the hash that proves it; return the timesteps of which it tells."""
     if reading.timestep in state.told_by(member):
         return range(0)
-    state.readings[member.meter][reading.timestep] = (reading, proof)
-    before, after = _neighbours(state, member, reading.timestep)
+    state.readings[member.meter].add(reading, proof)
+    before, after = state.told_by(member).neighbours(reading.timestep)
     return range(_first_of_gap(state, member, before), (reading.timestep if after is None else after) + 1)
 
 
@@ -49,13 +56,13 @@ def metered(state: DsoState, member: Member, timestep: int) -> tuple[int, int] |
     production no higher than the plant can make.
     """
     known = state.told_by(member)
-    before, after = _neighbours(state, member, timestep)
+    before, after = known.neighbours(timestep)
     until = timestep if timestep in known else after
     if until is None:
         return None
     first = _first_of_gap(state, member, before)
     length, index = until - first + 1, timestep - first
-    begin, end = (0, 0) if before is None else _registers(known[before][0]), _registers(known[until][0])
+    begin, end = (0, 0) if before is None else _registers(known.reading(before)), _registers(known.reading(until))
     produced, consumed = (spread_evenly(end[side] - begin[side], length)[index] for side in (0, 1))
     if length > 1:
         produced = min(produced, member.production_capacity_watts * state.terms.timestep_seconds)
@@ -65,26 +72,26 @@ def metered(state: DsoState, member: Member, timestep: int) -> tuple[int, int] |
 def proofs(state: DsoState, member: Member, timestep: int) -> tuple[str, ...]:
     """Return the envelope hashes of the two readings that tell what flowed in a timestep."""
     known = state.told_by(member)
-    before, after = _neighbours(state, member, timestep)
+    before, after = known.neighbours(timestep)
     until = timestep if timestep in known else after
-    return tuple(known[one][1] for one in (before, until) if one is not None)
+    return tuple(known.proof(one) for one in (before, until) if one is not None)
 
 
 def chain_breaks(state: DsoState, member: Member) -> list[int]:
-    """Return the timesteps whose reading does not name the one known before it: something is missing or was changed."""
-    breaks, link = [], FIRST_LINK
-    for timestep, (reading, _) in sorted(state.told_by(member).items()):
-        if reading.previous != link:
-            breaks.append(timestep)
+    """Return the timesteps whose reading does not name the one known before it: something is missing or was changed.
+
+    What came before the newest reading that is billed, or before a home's first timestep, is not looked at again.
+    """
+    breaks = []
+    link: bytes | None = FIRST_LINK
+    begins = max(state.first_of(member), state.billed_through + 1)
+    for reading in state.told_by(member).in_order():
+        if reading.timestep < begins:
+            link = None
+        if link is not None and reading.previous != link:
+            breaks.append(reading.timestep)
         link = link_of(reading)
     return breaks
-
-
-def _neighbours(state: DsoState, member: Member, timestep: int) -> tuple[int | None, int | None]:
-    """Return the nearest timesteps before and after that have a reading."""
-    known = state.told_by(member)
-    before = max((one for one in known if one < timestep), default=None)
-    return before, min((one for one in known if one > timestep), default=None)
 
 
 def _first_of_gap(state: DsoState, member: Member, before: int | None) -> int:

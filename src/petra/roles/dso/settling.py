@@ -1,4 +1,4 @@
-"""Closing timesteps: positions from the ledger, energy from the meters, lines into the books, bills (DESIGN 10).
+"""Closing timesteps: positions from the ledger, energy from the meters, lines into the books (DESIGN 10).
 
 Decides: what counts at the cut-off and what is assumed where a reading is missing.
 Invariants: the positions of all accounts sum to zero in every timestep; a timestep is settled once, and again only if
@@ -9,17 +9,18 @@ from petra.domain.quantities import energy_of, payment_rounded_down, payment_rou
 from petra.domain.terms import NO_ADDRESS, Address
 from petra.roles.dso.metering import is_final, metered, proofs
 from petra.roles.dso.state import DsoState, Member
-from petra.settlement.bills import Bill, SettledTimestep, position_problems
-from petra.settlement.books import BULK, GRID, LEDGER, UTILITY, Entry
+from petra.settlement.bills import SettledTimestep, position_problems
+from petra.settlement.books import BULK, GRID, UTILITY, Entry
 from petra.settlement.lines import Delivery, LineKind, settle, utility_only
 from petra.settlement.prices import schedule_in_force
 
 
-def settle_until(state: DsoState, timestamp: int) -> list[tuple[str, SettledTimestep]]:
+def settle_until(state: DsoState, timestamp: int, now: int) -> list[tuple[str, SettledTimestep]]:
     """Settle every timestep whose cut-off lies before a unix second; return (home, what was settled), in order."""
     settled: list[tuple[str, SettledTimestep]] = []
     while state.next_to_settle <= state.last_timestep and state.cut_off(state.next_to_settle) < timestamp:
         settled += _settle(state, state.next_to_settle)
+        state.settled_at[state.next_to_settle] = now
         state.next_to_settle += 1
     return settled
 
@@ -57,35 +58,6 @@ def positions(state: DsoState, timestep: int) -> dict[Address, int]:
         own = state.of(account, timestep)
         standing[account] = (own.production_issued - own.production_deposited - watts) * state.terms.timestep_seconds
     return standing
-
-
-def bill_of(state: DsoState, member: Member) -> Bill:
-    """Return a member's statement over every settled timestep."""
-    account = member.address
-    entries = state.books.entries
-    on_ledger = sum(state.view.balance(address) for address, owner in state.pseudonyms.items() if owner == account)
-    on_ledger += sum(
-        state.view.escrow(offer_id)
-        for offer_id, offer in state.view.open_offers.items()
-        if state.account_of(state.view.assets[offer.asset_id].owner) == account
-    )
-    return Bill(
-        home=member.name,
-        first_timestep=state.first_of(member),
-        last_timestep=state.next_to_settle - 1,
-        opening=member.opening_balance,
-        withdrawn=sum(e.amount for e in entries if (e.from_account, e.to_account) == (account, LEDGER))
-        - sum(
-            e.amount for e in entries if (e.from_account, e.to_account, e.memo) == (LEDGER, account, "void withdrawal")
-        ),
-        deposited=sum(
-            e.amount for e in entries if (e.from_account, e.to_account, e.memo) == (LEDGER, account, "deposit")
-        ),
-        on_ledger=on_ledger,
-        closing=state.books.balance(account),
-        trades=tuple(state.trades[account]),
-        timesteps=tuple(settled[account] for _, settled in sorted(state.settled.items()) if account in settled),
-    )
 
 
 def _settle(state: DsoState, timestep: int) -> list[tuple[str, SettledTimestep]]:

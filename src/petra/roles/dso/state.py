@@ -6,12 +6,13 @@ transaction is void; the books sum to zero.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from petra.domain.messages import Envelope, MeterReading, PriceSchedule, RequestedAsset
+from petra.domain.messages import Envelope, PriceSchedule, RequestedAsset
 from petra.domain.terms import NO_ADDRESS, Address, Terms
 from petra.ledger.fold import LedgerView
+from petra.roles.dso.readings import Readings
 from petra.roles.effects import MemberTerms
 from petra.roles.receipts import Receipts
 from petra.settlement.bills import CommunityTrade, SettledTimestep
@@ -85,10 +86,28 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """The answer to a request: its message id, and whose request it was."""
+    """The answer to a request: its message id, whose request it was, and until when that was of use (unix second)."""
 
     sender: Address
     message_id: bytes
+    deadline: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Statement:
+    """Where a member's last bill ended, and what moved since; nano-units.
+
+    Attributes:
+        opening, on_ledger: the account, and what stood at pseudonyms, at the end of the last bill.
+        withdrawn, deposited: what went to pseudonyms (less what was void) and what came back since.
+        on_its_way: what was granted and does not stand on the ledger yet.
+    """
+
+    opening: int
+    on_ledger: int = 0
+    withdrawn: int = 0
+    deposited: int = 0
+    on_its_way: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +164,10 @@ class DsoState:
         queue: withdrawals and when they are answered, by sender and message id, in order of arrival.
         answers: by request id.
         granted: by member address, then timestep.
-        readings: by meter, then timestep; registers in joules.
-        settled: by timestep, then member address.
+        readings: by meter.
+        settled: by timestep, then member address. settled_at: the unix second at which each timestep was settled.
+        statements: by member address.
+        billed_through: the last timestep that stands on bills; what came before is forgotten.
     """
 
     address: Address
@@ -166,11 +187,18 @@ class DsoState:
     answers: dict[bytes, Answered] = field(default_factory=dict)
     open_grants: dict[str, OpenGrant] = field(default_factory=dict)  # by intent id
     granted: dict[Address, dict[int, Granted]] = field(default_factory=lambda: defaultdict(dict))
-    readings: dict[Address, dict[int, tuple[MeterReading, str]]] = field(default_factory=lambda: defaultdict(dict))
+    readings: dict[Address, Readings] = field(default_factory=lambda: defaultdict(Readings))
     settled: dict[int, dict[Address, SettledTimestep]] = field(default_factory=dict)
+    settled_at: dict[int, int] = field(default_factory=dict)
     next_to_settle: int = 0
+    statements: dict[Address, Statement] = field(default_factory=dict)
+    billed_through: int = -1
     receipts: Receipts = field(default_factory=Receipts)
     alarms: list[str] = field(default_factory=list)  # broken promises: a run with one ends with exit code 1
+
+    def __post_init__(self) -> None:
+        """Start with nothing billed."""
+        self.billed_through = max(self.billed_through, self.first_timestep - 1)
 
     def open_accounts(self, now: int) -> None:
         """Book what the homes bring in."""
@@ -187,6 +215,14 @@ class DsoState:
             at=now, from_account=OWNER, to_account=member.address, amount=member.opening_balance, memo="opening"
         )
         self.books.post(entry)
+        self.statements[member.address] = Statement(opening=member.opening_balance)
+
+    def moved(self, account: Address, *, withdrawn: int = 0, issued: int = 0, deposited: int = 0) -> None:
+        """Count for a member's bill what was granted to its pseudonyms, what arrived there, and what came back."""
+        if statement := self.statements.get(account):
+            statement.withdrawn += withdrawn
+            statement.on_its_way += withdrawn - issued
+            statement.deposited += deposited
 
     def first_of(self, member: Member) -> int:
         """Return the first timestep that is settled for a member."""
@@ -221,9 +257,9 @@ class DsoState:
         """Return the same, to be changed."""
         return self.granted[account].setdefault(timestep, Granted())
 
-    def told_by(self, member: Member) -> Mapping[int, tuple[MeterReading, str]]:
-        """Return a member's readings with the hashes that prove them, by timestep."""
-        return self.readings.get(member.meter, {})
+    def told_by(self, member: Member) -> Readings:
+        """Return a member's readings."""
+        return self.readings.get(member.meter) or Readings()
 
     def meter_owner(self, meter: Address) -> Member | None:
         """Return the member whose meter this is."""
