@@ -4,6 +4,8 @@ from petra.data.case_study import CASE_STUDY_DAY, CASE_STUDY_WINDOW, load_case_s
 from petra.data.csv_profiles import read_profiles_csv
 from petra.data.csv_spec import CsvSpec, HomeColumns, csv_spec_from_values
 from petra.data.feeder_grids import GRIDS, load_grid
+from petra.data.feeder_pandapower import feeder_from_pandapower_json
+from petra.data.feeder_pgm import feeder_from_pgm_json
 from petra.data.feeders import feeder_from_json, feeder_to_json
 from petra.data.profiles import HomeProfile, ProfileSet, local_time
 
@@ -17,6 +19,8 @@ __all__ = [
     "ProfileSet",
     "csv_spec_from_values",
     "feeder_from_json",
+    "feeder_from_pandapower_json",
+    "feeder_from_pgm_json",
     "feeder_to_json",
     "load_case_study",
     "load_feeder_day",

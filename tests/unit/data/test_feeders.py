@@ -1,4 +1,6 @@
 import json
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +30,13 @@ def test_feeder_is_read_back_equal() -> None:
     """Writing and reading loses nothing."""
     feeder = load_feeder_day()[1]
     assert feeder_from_json(feeder_to_json(feeder), "copy") == feeder
+
+
+def test_example_of_the_documentation_is_a_feeder() -> None:
+    """docs/reference/feeder-format.md shows a whole file, and names every field there is."""
+    page = Path(__file__).parents[3].joinpath("docs", "reference", "feeder-format.md").read_text(encoding="utf-8")
+    example = page.partition("```json\n")[2].partition("```")[0]
+    feeder = feeder_from_json(example, "example")
+    pieces = (feeder, feeder.nodes[0], feeder.branches[0], feeder.transformer)
+    known = {field.name for piece in pieces for field in fields(piece)}
+    assert not {field for field in known if f'"{field}"' not in example}
