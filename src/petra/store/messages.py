@@ -138,6 +138,11 @@ class MessageStore:
         rows = self._database.read(sql.select(messages).where(*named).order_by(messages.c.position).limit(1))
         return _message(rows[0]) if rows else None
 
+    def ids(self, direction: Direction) -> set[bytes]:
+        """Return the ids of all that came, or of all that went."""
+        rows = self._database.read(sql.select(messages.c.message_id).where(messages.c.direction == direction))
+        return {row.message_id for row in rows}
+
     def by_hash(self, digest: bytes) -> EvidenceRow | None:
         """Return the first message with this hash, whichever way it went; None where there is none."""
         query = sql.select(messages).where(messages.c.hash == digest).order_by(messages.c.position).limit(1)

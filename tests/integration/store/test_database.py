@@ -1,5 +1,6 @@
 """Opening a database: what is refused, what is made, and that a transaction is whole or not at all."""
 
+import contextlib
 import shutil
 import sqlite3
 import threading
@@ -15,6 +16,7 @@ from petra.errors import InputError, StoreError
 from petra.store.database import Database
 from petra.store.diary import Diary
 from petra.store.registry import Settings
+from petra.store.schema import MIGRATIONS
 from petra.store.tables import METADATA, SCHEMA_VERSIONS
 from tests.integration.store.rows import event, rounds_of, store_round
 from tests.integration.store.server import Server
@@ -46,6 +48,41 @@ def test_an_empty_database_of_a_server_is_not_filled_unasked(server: Server) -> 
     """As with a file: `init` makes the tables."""
     with pytest.raises(InputError, match="no tables of petra yet"):
         Database.open(server.new_database())
+
+
+def test_what_a_killed_creation_left_is_made_whole(tmp_path: Path) -> None:
+    """An empty file is no service's database, and `init` makes one of it; the tables come all together."""
+    path = tmp_path / "service.db"
+    path.touch(mode=0o600)
+    with pytest.raises(InputError, match="no tables of petra yet"):
+        Database.open(path)
+    database = Database.open(path, create=True)
+    store_round(database, 1)
+    database.close()
+    Database.open(path, create=True).close()
+    again = Database.open(path)
+    assert rounds_of(again) == 1
+    again.close()
+
+
+def test_a_migration_that_fails_leaves_the_tables_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it is one transaction, the making of tables too."""
+    monkeypatch.setattr("petra.store.schema.MIGRATIONS", _broken_migrations(tmp_path))
+    with pytest.raises(ZeroDivisionError):
+        Database.open(tmp_path / "service.db", create=True)
+    with contextlib.closing(sqlite3.connect(tmp_path / "service.db")) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+
+
+def _broken_migrations(folder: Path) -> Path:
+    """Copy our steps and break the first one near its end."""
+    copy = folder / "migrations"
+    shutil.copytree(MIGRATIONS, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    step = copy / "versions" / "0001_services.py"
+    step.write_text(step.read_text(encoding="utf-8").replace("    _make_registry()\n", "    1 / 0\n"), encoding="utf-8")
+    return copy
 
 
 def test_somebody_else_s_tables_are_left_alone(tmp_path: Path) -> None:

@@ -84,6 +84,16 @@ def test_what_is_not_delivered_is_sent_on_until_its_deadline(database: Database)
     assert [row.delivered_at for row in store.all()] == [None, None, 1_500, None, 1_000]
 
 
+def test_ids_are_told_apart_by_direction(database: Database) -> None:
+    """What a replayed diary is compared with: the ids of all that was sent."""
+    store = MessageStore(database)
+    with database.transaction() as connection:
+        store.received(connection, [message(1), message(2)])
+        store.sent(connection, [message(3, sender=DSO)])
+    assert store.ids("out") == {(3).to_bytes(16)}
+    assert store.ids("in") == {(1).to_bytes(16), (2).to_bytes(16)}
+
+
 def test_messages_are_found_by_id_and_by_hash(database: Database) -> None:
     """Both ways, and None where there is none."""
     store = MessageStore(database)

@@ -180,6 +180,17 @@ def test_what_is_wanted_waits_in_order_until_it_is_put(database: Database) -> No
     assert store.hashes() == {signed(1, 0).transaction_hash, signed(8, 1).transaction_hash}
 
 
+def test_what_ended_unsigned_waits_no_more(database: Database) -> None:
+    """A dry run refused it: nobody signs it, and it cannot be wanted again."""
+    store = TransactionStore(database)
+    with database.transaction() as connection:
+        store.want(connection, [intent(1), intent(2)])
+        store.drop(connection, ["1", "9"])
+        store.drop(connection, [])
+    assert store.wanted() == [intent(2)]
+    assert store.all_ids() == {"1", "2"}
+
+
 def test_an_outbox_goes_on_where_it_was(database: Database, other: Database) -> None:
     """Nonces, what is pending, what has ended, and what ended in a block that is gone: as the outbox of a file does."""
     store, again = TransactionStore(database), TransactionStore(other)

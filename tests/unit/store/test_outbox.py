@@ -1,5 +1,7 @@
 """The outbox keeps one transaction for each intent and one owner for each nonce."""
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,24 @@ def test_what_was_put_outlives_the_process_in_its_order(tmp_path: Path) -> None:
     assert second.pending() == signed
     assert second.find(["a", "z"]) == {"a": signed[1]}
     second.close()
+
+
+def test_an_outbox_of_an_older_petra_goes_on(tmp_path: Path) -> None:
+    """Its table knows no lease, and needs none."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "outbox.db")) as connection:
+        connection.execute(
+            "CREATE TABLE outbox (position INTEGER NOT NULL PRIMARY KEY, intent_id TEXT NOT NULL UNIQUE, "
+            "sender TEXT NOT NULL, nonce BIGINT NOT NULL, transaction_hash BLOB NOT NULL, raw BLOB NOT NULL, "
+            "state TEXT DEFAULT 'pending' NOT NULL, block_number BIGINT, UNIQUE (sender, nonce))"
+        )
+        row = (NO_ADDRESS, bytes(32), b"a")
+        connection.execute("INSERT INTO outbox VALUES (1, 'a', ?, 0, ?, ?, 'pending', NULL)", row)
+        connection.commit()
+    outbox = SqlOutbox(tmp_path / "outbox.db")
+    outbox.put([_signed("b", 1)])
+    outbox.settle([_outcome("a", done=True)])
+    assert outbox.pending() == [_signed("b", 1)]
+    outbox.close()
 
 
 def test_nonces_go_on_after_the_highest_of_each_sender() -> None:
