@@ -8,38 +8,46 @@ import heapq
 from collections.abc import Iterator
 
 from petra.domain.timeline import Timeline
-from petra.roles.effects import WakeAt, Woken
+from petra.roles.effects import Phase, WakeAt, Woken
+
+_Timer = tuple[int, int, Woken]
 
 
 class Agenda:
-    """The timers of one role."""
+    """The timers of one role. What settles is due when the ledger, too, has come so far: its deposits count."""
 
     def __init__(self) -> None:
         """Start with nothing planned."""
-        self._heap: list[tuple[int, int, Woken]] = []
+        self._by_clock: list[_Timer] = []
+        self._by_ledger: list[_Timer] = []
         self._count = 0
 
     def add(self, effect: WakeAt) -> None:
         """Plan what a role asked for."""
         self._count += 1
         woken = Woken(phase=effect.phase, timestep=effect.timestep)
-        heapq.heappush(self._heap, (effect.at, self._count, woken))
+        heapq.heappush(self._heap(woken), (effect.at, self._count, woken))
 
     def next_at(self) -> int | None:
-        """Return the unix second of what comes next."""
-        return self._heap[0][0] if self._heap else None
+        """Return the unix second of what comes next by the clock."""
+        return self._by_clock[0][0] if self._by_clock else None
 
-    def due(self, now: int) -> Iterator[Woken]:
-        """Yield what is due, each once; what is added meanwhile and due counts too."""
-        while self._heap and self._heap[0][0] <= now:
-            yield heapq.heappop(self._heap)[2]
+    def due(self, now: int, final_at: int) -> Iterator[Woken]:
+        """Yield what is due, each once; `final_at` is the unix second of the last final block that the role knows."""
+        for heap, until in ((self._by_clock, now), (self._by_ledger, min(now, final_at))):
+            while heap and heap[0][0] <= until:
+                yield heapq.heappop(heap)[2]
 
     def pass_over(self, woken: Woken) -> None:
         """Forget the earliest timer of this kind: the diary says that it was due."""
-        mine = min((one for one in self._heap if one[2] == woken), default=None)
+        heap = self._heap(woken)
+        mine = min((one for one in heap if one[2] == woken), default=None)
         if mine is not None:
-            self._heap.remove(mine)
-            heapq.heapify(self._heap)
+            heap.remove(mine)
+            heapq.heapify(heap)
+
+    def _heap(self, woken: Woken) -> list[_Timer]:
+        return self._by_ledger if woken.phase is Phase.SETTLE else self._by_clock
 
 
 class Boundaries:

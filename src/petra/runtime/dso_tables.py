@@ -25,15 +25,12 @@ class DsoTables:
         self._state = state
         self._entries = EntryStore(database)
         self._members = MemberStore(database)
-        self._entries_written = 0
         self._known: set[Address] = set()
         self._revoked: set[Address] = set()
 
     def write(self, connection: sql.Connection, current: Round) -> None:
         """Add what the state has and the tables have not."""
-        entries = self._state.books.entries
-        self._entries.append(connection, entries[self._entries_written :])
-        self._entries_written = len(entries)
+        self._entries.append(connection, self._state.books.carry_forward())
         if len(self._state.members) > len(self._known):
             for address in self._state.members.keys() - self._known:
                 self._members.put(connection, address, encode(Member, self._state.members[address]))
@@ -54,7 +51,7 @@ class DsoTables:
         problems += [f"member {one} is in one of the two only" for one in sorted(stored.keys() ^ state.members.keys())]
         revoked = {address for address, one in stored.items() if one.revoked_at is not None}
         problems += [f"{one} is revoked in one of the two only" for one in sorted(revoked ^ state.revoked.keys())]
-        self._entries_written = len(state.books.entries)
+        state.books.carry_forward()  # the replay's entries are those of the table
         self._follow()
         return problems
 

@@ -28,7 +28,12 @@ _GRANTED_BEFORE = frozenset({LedgerReason.ENERGY_ALREADY_GRANTED, LedgerReason.M
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """What became final since the last time; `trail` is where a reader goes on when all this is stored."""
+    """What became final since the last time.
+
+    Attributes:
+        through: the last final block.
+        trail: where a reader goes on when all this is stored.
+    """
 
     records: tuple[LedgerRecord, ...]
     outcomes: tuple[Outcome, ...]
@@ -50,7 +55,8 @@ class LedgerWorker(threading.Thread):
     Attributes:
         failure: what ended the thread; the service must end too.
         trouble: what the node last failed with; None while it answers.
-        head: the number of the newest block that was seen.
+        head: the number of the last final block that was seen.
+        final_at: the unix second of the last final block up to which every effect is stored.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class LedgerWorker(threading.Thread):
         self.failure: PetraError | None = None
         self.trouble: str | None = None
         self.head = 0
+        self.final_at = 0
         self._chain = chain
         self._contract = contract
         self._client = client
@@ -96,6 +103,7 @@ class LedgerWorker(threading.Thread):
         self._records: list[LedgerRecord] = []  # read, and kept while the node fails half-way
         self._stored = True
         self._resent_at = 0.0
+        self._through_at = 0  # unix second of the last final block that was read
         self._refused: dict[str, Outcome] = {}  # in a dry run
         self._told: set[str] = set()
 
@@ -131,6 +139,7 @@ class LedgerWorker(threading.Thread):
         """Say that the effects of the last news are on disk."""
         with self._lock:
             self._stored = True
+        self.final_at = self._through_at
         self._nudged.set()
 
     def stop(self) -> None:
@@ -187,8 +196,11 @@ class LedgerWorker(threading.Thread):
         self._records += self._reader.advance()
         outcomes = [*self._client.outcomes(), *self._unsigned()]
         through = self._reader.trail[-1].checkpoint
+        if through.block_number > self.head or not self._through_at:
+            self._through_at = self._chain.block(through.block_number).timestamp
         self.head = max(self.head, through.block_number)
         if not self._records and not outcomes:
+            self.final_at = self._through_at
             return
         with self._lock:
             self._news = News(

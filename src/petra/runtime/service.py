@@ -159,7 +159,7 @@ class Service:
         for timestep in (passed := self.boundaries.passed(self.now)):
             for event in self.part.calendar(timestep, timestep == passed[-1]):
                 self._take(current, Boundary(timestep=timestep, event=event), (event,))
-        for woken in self.agenda.due(self.now):
+        for woken in self.agenda.due(self.now, self.ledger.final_at if self.ledger is not None else self.now):
             self._take(current, woken, (woken,))
         return current
 
