@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.integration.store.rows import rounds_of, store_round
 from tests.integration.store.server import Server
 
 FILE_BYTES_MAX = 600_000
+KILLS = 6
 _FILL = """
 import sys
 from pathlib import Path
@@ -31,6 +33,19 @@ try:
         number += 1
 except StoreError as error:
     sys.stdout.write(f"{number} {error}")
+"""
+
+_WRITE = """
+import sys
+from petra.store.database import Database
+from tests.integration.store.rows import rounds_of, store_round
+database = Database.open(sys.argv[1])
+number = rounds_of(database)
+while True:
+    number += 1
+    store_round(database, number)
+    sys.stdout.write(f"{number}\\n")
+    sys.stdout.flush()
 """
 
 
@@ -156,6 +171,28 @@ def test_a_database_that_another_process_holds_too_long_is_an_error(
     assert rounds_of(database) == 1
     database.close()
     holder.close()
+
+
+@pytest.mark.slow
+def test_a_writer_that_is_killed_again_and_again_loses_no_round(url: str) -> None:
+    """What it said was stored is there, the round that it was in is there whole or not at all."""
+    rng, told, pause = Random(1), 0, threading.Event()
+    for _ in range(KILLS):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", _WRITE, url], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]
+        )
+        assert writer.stdout is not None
+        said = [writer.stdout.readline()]  # it has begun
+        pause.wait(rng.random() / 4)
+        writer.kill()
+        said += writer.stdout.readlines()
+        writer.stdout.close()
+        writer.wait(30)
+        told = int([line for line in said if line.endswith("\n")][-1])
+        database = Database.open(url)
+        assert rounds_of(database) in {told, told + 1}
+        database.close()
+    assert told > KILLS
 
 
 @pytest.mark.postgresql
