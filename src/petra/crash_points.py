@@ -7,8 +7,15 @@ at that place ends the process as `kill -9` would. Invariant: without the variab
 import os
 import signal
 
-_NAME, _, _COUNT = os.environ.get("PETRA_CRASH_AT", "").partition(":")
-_LEFT = {_NAME: int(_COUNT or 1)} if _NAME else {}
+_LEFT: dict[str, int] = {}
+
+
+def arm(text: str) -> None:
+    """Choose the place and its n-th arrival at which this process dies: `name`, `name:n`, or nothing."""
+    _LEFT.clear()
+    name, _, count = text.partition(":")
+    if name:
+        _LEFT[name] = int(count or 1)
 
 
 def reach(place: str) -> None:
@@ -18,3 +25,6 @@ def reach(place: str) -> None:
     _LEFT[place] -= 1
     if _LEFT[place] == 0:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+arm(os.environ.get("PETRA_CRASH_AT", ""))
