@@ -97,7 +97,9 @@ class SafetyLedger:
             return False
         self.reservations.write(account, plan.steps)
         for timestep, updates in plan.updates:
-            bounds = self._trees.setdefault(timestep, self._firm.copy())
+            bounds = self._trees.get(timestep)
+            if bounds is None:
+                bounds = self._trees[timestep] = self._firm.copy()
             for node, changed in updates:
                 bounds[node] = changed
         return True

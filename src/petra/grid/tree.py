@@ -144,25 +144,33 @@ def _with_transformer(
     feeder: Coefficients, tree: Tree, below: tuple[Load, float, float], updates: list[Update]
 ) -> list[Update] | None:
     """Complete the updates from the busbar upwards, None if the transformer or a voltage limit says no."""
-    more, fall, rise = below
-    busbar = _more(tree[BUSBAR], more, fall, rise)
-    busbar = _with_losses(feeder, BUSBAR, busbar)
-    fall, rise = _seen_from_above(feeder, BUSBAR, busbar)
+    (more_import, more_export, more_absorbed, more_supplied), fall_below, rise_below = below
+    imported, exported, absorbed, supplied, old_active, old_reactive, fall, rise = tree[BUSBAR]
+    _, _, active_loss, reactive_loss, (per_watt, per_var, per_square), _ = feeder.links[BUSBAR]
+    imported += more_import
+    exported += more_export
+    absorbed += more_absorbed
+    supplied += more_supplied
+    fall = fall_below if fall_below > fall else fall
+    rise = rise_below if rise_below > rise else rise
+    power = imported if imported > exported else exported
+    var = absorbed if absorbed > supplied else supplied
+    square = _busbar_loss_square(feeder, power * power + var * var, per_watt * imported + per_var * absorbed)
+    active, reactive = ceil(active_loss * square), ceil(reactive_loss * square)
+    fall_above = fall + (per_watt * imported + per_var * absorbed) + per_square * square
+    rise_above = rise + (per_watt * exported + per_var * supplied)
+    busbar = NodeBounds(imported, exported, absorbed, supplied, active, reactive, fall, rise)
+    if fall_above > feeder.fall_limit or rise_above > feeder.rise_limit:
+        return None
     if _transformer_square(feeder, busbar) > feeder.rated_square:
         return None
-    if fall > feeder.fall_limit or rise > feeder.rise_limit:
-        return None
-    before = tree[BUSBAR]
-    more_active, more_reactive = busbar.active_loss - before.active_loss, busbar.reactive_loss - before.reactive_loss
-    above = Load(more[0] + more_active, more[1], more[2] + more_reactive, more[3])
     updates.append((BUSBAR, busbar))
-    updates.append((SOURCE, _more(tree[SOURCE], above, fall, rise)))
+    imported, exported, absorbed, supplied = tree[SOURCE][:4]
+    imported += more_import + active - old_active
+    absorbed += more_absorbed + reactive - old_reactive
+    totals = imported, exported + more_export, absorbed, supplied + more_supplied
+    updates.append((SOURCE, NodeBounds(*totals, 0, 0, fall_above, rise_above)))
     return updates
-
-
-def _more(old: NodeBounds, more: Load, fall: float, rise: float) -> NodeBounds:
-    totals = old[0] + more[0], old[1] + more[1], old[2] + more[2], old[3] + more[3]
-    return NodeBounds(*totals, 0, 0, max(fall, old.fall), max(rise, old.rise))
 
 
 def _with_losses(feeder: Coefficients, node: int, bounds: NodeBounds) -> NodeBounds:
@@ -189,8 +197,13 @@ def _loss_square(feeder: Coefficients, node: int, bounds: NodeBounds) -> float:
     square = float(_square(bounds))
     if node != BUSBAR:
         return square
-    per_watt, per_var, per_square = feeder.links[BUSBAR].fall
-    fall = (per_watt * bounds[0] + per_var * bounds[2]) + per_square * square
+    per_watt, per_var, _ = feeder.links[BUSBAR].fall
+    return _busbar_loss_square(feeder, square, per_watt * bounds[0] + per_var * bounds[2])
+
+
+def _busbar_loss_square(feeder: Coefficients, square: float, fall: float) -> float:
+    """Return the same for the transformer, whose lower end is `fall` below the source without its own losses."""
+    fall += feeder.links[BUSBAR].fall[2] * square
     return square * feeder.lowest_square / (feeder.lowest_square + max(0.0, feeder.fall_limit - fall))
 
 
