@@ -56,7 +56,7 @@ def live(
         world = _in_time(read_world(scenario, block_seconds), timesteps, horizon, gate)
         target = out or Path("runs") / f"{world.scenario.run.name}-live"
         with run_directory(target, force=force) as directory:
-            from petra.runtime import LiveSettings, play_live
+            from petra.runtime.live import LiveSettings, play_live
 
             chains = _open_chains(_urls(rpc, network))
             settings = LiveSettings(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -90,16 +91,10 @@ def build_dso(directory: Path, password: str, *, standby: bool = False) -> Servi
         records = Records(
             base.database, transactions, lease=lease, lease_seconds=seconds, with_round=tables.write
         )
-        fabric = config.fabric
-        server = ZmqServer(
-            f"tcp://{fabric.host}:{fabric.port}", base.keys.curve, Members(state), base.intake(TO_DSO)
-        )
-        opened.callback(server.close)
-        server.open_enrolment(f"tcp://{fabric.host}:{fabric.enrol_port}", base.intake({Kind.ENROL}))
-        server.open_publisher(f"tcp://{fabric.host}:{fabric.publish_port}")
-        ledger = _ledger(base, chain, config.dso, transactions=transactions, records=records, link=server)
+        link = _doors(config, base, Members(state), opened)
+        ledger = _ledger(base, chain, config.dso, transactions=transactions, records=records, link=link)
         part = dso_part(state, OrderStore(base.database), tables.differences)
-        return _service(base, part, records, server, ledger=ledger, closing=opened.pop_all())
+        return _service(base, part, records, link, ledger=ledger, closing=opened.pop_all())
 
 
 def build_home(directory: Path, password: str) -> Service:
@@ -118,10 +113,7 @@ def build_home(directory: Path, password: str) -> Service:
         chain = _chain(home, base.deployment, opened)
         transactions = TransactionStore(base.database)
         records = Records(base.database, transactions, with_round=_pseudonyms(keys))
-        dso = Server(
-            endpoint=home.dso_endpoint, curve_public=bytes.fromhex(home.dso_key), account=Address(home.dso)
-        )
-        to_dso = ZmqClient(dso, base.keys.curve, base.intake(TO_HOME))
+        to_dso = _way_to_dso(config, base)
         opened.callback(to_dso.close)
         own_meter = OneParty(Address(config.meter.address), bytes.fromhex(config.meter.curve_key))
         to_meter = ZmqServer(
@@ -171,6 +163,42 @@ def build_meter(directory: Path, password: str) -> Service:
         records = Records(base.database, TransactionStore(base.database))
         part = meter_part(state, Address(meter.home), measure)
         return _service(base, part, records, Links(*clients), closing=opened.pop_all())
+
+
+def _doors(config: DsoConfig, base: _Base, members: Members, opened: ExitStack) -> Link:
+    """Open the DSO's doors: for members, for newcomers, for what is published, and the gateway where there is one."""
+    fabric = config.fabric
+    server = ZmqServer(f"tcp://{fabric.host}:{fabric.port}", base.keys.curve, members, base.intake(TO_DSO))
+    opened.callback(server.close)
+    server.open_enrolment(f"tcp://{fabric.host}:{fabric.enrol_port}", base.intake({Kind.ENROL}))
+    server.open_publisher(f"tcp://{fabric.host}:{fabric.publish_port}")
+    if not fabric.gateway_port:
+        return server
+    from petra.fabric.gateway import GatewayServer  # noqa: PLC0415 a web server, which most services do not need
+    from petra.fabric.gateway_thread import Tls  # noqa: PLC0415 as above
+
+    gateway = GatewayServer(
+        (fabric.host, fabric.gateway_port),
+        members,
+        base.intake({*TO_DSO, Kind.ENROL}),
+        tls=Tls(certificate=config.path(fabric.gateway_certificate), key=config.path(fabric.gateway_key)),
+        guests_say={Kind.ENROL},
+    )
+    opened.callback(gateway.close)
+    return Links(server, gateway)
+
+
+def _way_to_dso(config: HomeConfig, base: _Base) -> Link:
+    """Connect a home to its DSO as its file says."""
+    home = config.home
+    if home.transport == "https":
+        from petra.fabric.gateway_client import Gateway, GatewayClient  # noqa: PLC0415 as in `_doors`
+
+        sign = partial(base.keys.sign, base.keys.identity)
+        gateway = Gateway(url=home.gateway_url, account=Address(home.dso))
+        return GatewayClient(gateway, base.keys.identity, sign, base.intake(TO_HOME))
+    dso = Server(endpoint=home.dso_endpoint, curve_public=bytes.fromhex(home.dso_key), account=Address(home.dso))
+    return ZmqClient(dso, base.keys.curve, base.intake(TO_HOME))
 
 
 class OneParty:

@@ -4,12 +4,20 @@ Decides: which link a message takes: the first that reaches its recipient. Knows
 Invariant: what came by a link is answered there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from petra.domain.terms import Address
 from petra.fabric.postbox import Returning
 from petra.ports import Arrival, Link
+
+
+@runtime_checkable
+class Ringing(Protocol):
+    """A link that calls `on_arrival`, from any thread, when `receive` has work."""
+
+    on_arrival: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,9 @@ class Links:
     def __init__(self, first: Link, *others: Link) -> None:
         """Join links; they are closed together."""
         self._all = (first, *others)
+        for other in others:
+            if isinstance(other, Ringing):
+                other.on_arrival = first.wake
 
     def wait(self, seconds: float) -> None:
         """Return when something has come over the first link, when `wake` was called, or after so many seconds."""
