@@ -19,6 +19,7 @@ from petra.roles.dso.grants import confirm, receive, serve
 from petra.roles.dso.membership import enrol, open_enrolment, revoke
 from petra.roles.dso.metering import keep_reading, reading_problem
 from petra.roles.dso.pricing import add_schedule, publish
+from petra.roles.dso.protests import protested, protested_before
 from petra.roles.dso.settling import settle_again, settle_until
 from petra.roles.dso.state import DsoState, Member
 from petra.roles.effects import (
@@ -69,6 +70,7 @@ def _step(state: DsoState, event: Event, now: int, rng: Random) -> list[Effect]:
             for record in records:
                 effects += _settled(settle_until(state, record.timestamp, now))
                 observe(state, record)
+                effects += protested(state, record, now, rng)
             for outcome in outcomes:
                 effects += confirm(state, outcome, now)
             return effects
@@ -108,7 +110,8 @@ def _take_message(state: DsoState, envelope: Envelope, now: int, rng: Random) ->
         return []
     match envelope.body:
         case WithdrawAssets():
-            return receive(state, envelope, now, rng)
+            effects = receive(state, envelope, now, rng)
+            return [*effects, *protested_before(state, envelope, now, rng)]
         case Enrol():
             return enrol(state, envelope, now, rng)
         case MeterReading() as reading:

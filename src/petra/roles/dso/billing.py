@@ -126,6 +126,11 @@ def _forget(state: DsoState, through: int, now: int) -> None:
         del state.trades[account]
     state.policy = replace(state.policy, schedules=in_force_from(state.policy.schedules, first))
     state.answers = {key: one for key, one in state.answers.items() if not is_long_past(one.deadline, now)}
+    state.asked = {
+        digest: (sender, key)
+        for digest, (sender, key) in state.asked.items()
+        if key in state.answers or (sender, key) in state.queue
+    }
     state.tokens = {key: one for key, one in state.tokens.items() if not is_long_past(one.expires, now)}
     state.receipts.forget(now)
     state.view.deposited.clear()

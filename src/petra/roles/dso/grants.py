@@ -19,7 +19,7 @@ from petra.roles.dso.rules import decide
 from petra.roles.dso.state import Answered, DsoState, OpenGrant, Request
 from petra.roles.effects import Effect, Note, Phase, Resend, Send, Submit, WakeAt
 from petra.settlement.books import LEDGER, Entry
-from petra.wire.envelope import address_proof_digest
+from petra.wire.envelope import address_proof_digest, envelope_hash
 from petra.wire.secp256k1 import recover
 
 ASSETS_PER_REQUEST_MAX = 32
@@ -40,6 +40,7 @@ def receive(state: DsoState, envelope: Envelope, now: int, rng: Random) -> list[
         return _refuse(state, envelope, Refusal(reason=GrantReason.BUSY), rng)
     due = now + rng.randint(0, state.policy.delay_seconds_max)
     state.queue[key] = (due, envelope)
+    state.asked[envelope_hash(envelope.raw)] = key
     return [WakeAt(at=due, phase=Phase.SERVE, timestep=0)] if due > now else serve(state, now, rng)
 
 
@@ -185,9 +186,12 @@ def _count(state: DsoState, grant: OpenGrant, sign: int) -> None:
 
 def reply(state: DsoState, request: Envelope, body: Body, rng: Random) -> Send:
     """Make the answer to a request and remember its id, so that a repeated request gets the same bytes again."""
-    message_id = rng.randbytes(16)
-    answered = Answered(sender=request.sender, message_id=message_id, deadline=request.deadline)
-    state.answers.setdefault(request.message_id, answered)
+    message_id, request_hash = rng.randbytes(16), envelope_hash(request.raw)
+    if request.message_id not in state.answers:
+        state.answers[request.message_id] = Answered(
+            sender=request.sender, message_id=message_id, deadline=request.deadline, request_hash=request_hash
+        )
+        state.asked[request_hash] = (request.sender, request.message_id)
     return Send(
         message_id=message_id,
         sender=state.address,

@@ -86,11 +86,19 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """The answer to a request: its message id, whose request it was, and until when that was of use (unix second)."""
+    """The answer to a request.
+
+    Attributes:
+        sender: whose request it was. message_id: the answer's.
+        deadline: the request's, unix seconds.
+        request_hash: how a protest names the request. protested: the answer's hash was put on the ledger.
+    """
 
     sender: Address
     message_id: bytes
     deadline: int
+    request_hash: bytes
+    protested: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -163,6 +171,8 @@ class DsoState:
         pseudonyms: by pseudonym, the account that it belongs to, for ever.
         queue: withdrawals and when they are answered, by sender and message id, in order of arrival.
         answers: by request id.
+        asked: sender and message id of every request that waits or is answered, by its hash.
+        protests: hashes that somebody put on the ledger and that name no such request, oldest first; bounded.
         granted: by member address, then timestep.
         readings: by meter.
         settled: by timestep, then member address. settled_at: the unix second at which each timestep was settled.
@@ -185,6 +195,8 @@ class DsoState:
     trades: dict[Address, list[CommunityTrade]] = field(default_factory=lambda: defaultdict(list))  # by account
     queue: dict[tuple[Address, bytes], tuple[int, Envelope]] = field(default_factory=dict)
     answers: dict[bytes, Answered] = field(default_factory=dict)
+    asked: dict[bytes, tuple[Address, bytes]] = field(default_factory=dict)
+    protests: dict[bytes, None] = field(default_factory=dict)
     open_grants: dict[str, OpenGrant] = field(default_factory=dict)  # by intent id
     granted: dict[Address, dict[int, Granted]] = field(default_factory=lambda: defaultdict(dict))
     readings: dict[Address, Readings] = field(default_factory=lambda: defaultdict(Readings))

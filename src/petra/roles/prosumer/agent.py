@@ -29,9 +29,11 @@ from petra.roles.effects import (
     MessageArrived,
     Note,
     Phase,
+    ProtestWanted,
     Resend,
     Send,
     Submit,
+    SubmitProtest,
     WakeAt,
     Woken,
 )
@@ -60,6 +62,8 @@ def step(state: ProsumerState, event: Event, now: int, rng: Random) -> list[Effe
             return _take_message(state, envelope)
         case LedgerAdvanced():
             return _ledger(state, event, now)
+        case ProtestWanted(message_id=message_id):
+            return _protest(state, message_id, now)
         case Measured():
             state.history.append((event.produced - event.consumed) // state.terms.timestep_seconds)
             state.known_until = event.timestep
@@ -85,6 +89,7 @@ def _withdraw(state: ProsumerState, timestep: int, now: int, rng: Random) -> lis
         amount=_money_for(state, timestep, power),
         pseudonym=state.new_pseudonym(),
         message_id=rng.randbytes(16),
+        asked_at=now,
         deadline=_trading_ends(state, timestep) - state.deadline_margin_seconds,
     )
     state.plans[timestep] = plan
@@ -142,6 +147,24 @@ def _ask_again(state: ProsumerState, timestep: int, now: int) -> list[Effect]:
     return [Resend(message_id=plan.message_id), again]
 
 
+def _protest(state: ProsumerState, message_id: bytes, now: int) -> list[Effect]:
+    """Put the hash of a withdrawal on the ledger that has had no answer for half of its time, and send it once more.
+
+    The address that sends it is fresh, so the ledger does not learn whose protest it is.
+    """
+    plan = next(iter(_plans_of(state, message_id)), None)
+    if plan is None or plan.answered or plan.protested or now < (plan.asked_at + plan.deadline) // 2:
+        return [Note(kind="protest-refused", fields={"home": state.name, "request": message_id.hex()})]
+    plan.protested = True
+    pseudonym = state.new_pseudonym()
+    fields = {"home": state.name, "request": message_id.hex(), "pseudonym": pseudonym}
+    return [
+        Resend(message_id=message_id),
+        SubmitProtest(intent_id=f"{state.name}:protest:{message_id.hex()}", sender=pseudonym, message_id=message_id),
+        Note(kind="protest", fields=fields),
+    ]
+
+
 def _take_message(state: ProsumerState, envelope: Envelope) -> list[Effect]:
     if envelope.sender != state.dso:
         return []
@@ -177,8 +200,9 @@ def _ledger(state: ProsumerState, event: LedgerAdvanced, now: int) -> list[Effec
     for record in event.records:
         _learn(state, record)
     for outcome in event.outcomes:
-        plan = state.plans[int(outcome.intent_id.rsplit(":", 2)[1])]  # a name may hold colons
-        plan.in_flight.discard(outcome.intent_id)
+        timestep = outcome.intent_id.rsplit(":", 2)[1]  # a name may hold colons
+        if timestep.isdecimal() and (plan := state.plans.get(int(timestep))):
+            plan.in_flight.discard(outcome.intent_id)
     state.view = event.view
     return [effect for plan in _open_plans(state) for effect in _next(state, plan, now)]
 

@@ -53,6 +53,7 @@ class Plan:
 
     Attributes:
         power: withdrawn, watts with the paper's sign. amount: money withdrawn with it, nano-units.
+        asked_at, deadline: unix seconds of the withdrawal.
         assets: ids of everything that came to the pseudonym; what was sold since is told by the ledger.
         in_flight: intents without an outcome. intents: how many were made, for their ids.
     """
@@ -63,8 +64,10 @@ class Plan:
     pseudonym: Address
     message_id: bytes
     deadline: int
+    asked_at: int = 0
     stage: Stage = Stage.ASKED
     answered: bool = False
+    protested: bool = False
     traded_since: int = 0
     asset_id: int = 0
     funded: bool = False
