@@ -6,10 +6,12 @@ Exit codes: 0 done; 1 done, but a promise is broken; 2 bad input, nothing change
 
 import typer
 
-from petra.cli import network
+from petra.cli import dso, evidence, meter, network, prosumer
+from petra.cli.backup import backup, restore
 from petra.cli.deploy import deploy
 from petra.cli.doctor import doctor
 from petra.cli.live import live
+from petra.cli.protest import protest
 from petra.cli.report import report
 from petra.cli.simulate import simulate
 
@@ -26,4 +28,11 @@ app.command()(live)
 app.command()(report)
 app.add_typer(network.app, name="network")
 app.command()(deploy)
+app.add_typer(dso.app, name="dso")
+app.add_typer(prosumer.app, name="prosumer")
+app.add_typer(meter.app, name="meter")
+app.add_typer(evidence.app, name="evidence")
+app.command()(protest)
+app.command()(backup)
+app.command()(restore)
 app.command()(doctor)

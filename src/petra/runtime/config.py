@@ -38,6 +38,7 @@ Confirmations = Annotated[int, Field(ge=0, le=64)]
 Account = Annotated[Address, AfterValidator(_address)]
 CurveKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Endpoint = Annotated[str, Field(pattern=r"^tcp://\S+:[0-9]{1,5}$")]
+BlockSeconds = Annotated[int, Field(ge=1, le=600)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$")]
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 _NODE_URL = re.compile(r"https?://\S+")
@@ -152,13 +153,15 @@ class DsoSection(Node):
 
     `database`: dso.db in the directory if left empty, or postgresql+psycopg://...; a password in it is better left to
     PGPASSFILE. `first_timestep`: settled from here on; the current one at the first start if left out.
-    `lease_seconds`: after how long a standby takes over from a process that fell silent.
+    `lease_seconds`: after how long a standby takes over from a process that fell silent. `block_seconds`: the chain's
+    period, which invitations tell.
     """
 
     name: Name = "dso"
     database: str = Field(default="", repr=False)
     first_timestep: Count | None = None
     lease_seconds: Annotated[int, Field(ge=2, le=600)] = 10
+    block_seconds: BlockSeconds = 5
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
@@ -272,7 +275,7 @@ class HomeSection(Node):
     transport: Literal["zmq", "https"] = "zmq"
     listen_host: str = "127.0.0.1"
     listen_port: Port
-    block_seconds: Annotated[int, Field(ge=1, le=600)] = 5
+    block_seconds: BlockSeconds = 5
     confirmations: Confirmations = 1
 
     @model_validator(mode="after")
@@ -375,6 +378,15 @@ class MeterConfig(ServiceConfig):
 
     def _of_birth(self) -> set[str]:
         return {"meter"}
+
+
+def load_any(directory: Path) -> DsoConfig | HomeConfig | MeterConfig:
+    """Read the file of whichever service lies in a directory; InputError where there is none."""
+    kinds: tuple[type[DsoConfig | HomeConfig | MeterConfig], ...] = (DsoConfig, HomeConfig, MeterConfig)
+    found = [kind for kind in kinds if (directory / kind.FILE).is_file()]
+    if not found:
+        raise InputError(f"{directory}: holds no service: none of {', '.join(kind.FILE for kind in kinds)}")
+    return found[0].load(directory)
 
 
 def to_toml(sections: Mapping[str, Section | tuple[Section, ...]]) -> str:

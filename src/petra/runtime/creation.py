@@ -59,6 +59,7 @@ class NewDso:
         key: file of the DSO's key, 64 hexadecimal digits.
         scenario: whose prices and policy open its file.
         host, public_host: see `FabricSection`. first_port: of a row; None = free ones.
+        block_seconds: the chain's period.
     """
 
     deployment: Path
@@ -68,6 +69,7 @@ class NewDso:
     host: str = "127.0.0.1"
     public_host: str = ""
     first_port: int | None = None
+    block_seconds: int = 5
     work: int = WORK
 
 
@@ -105,7 +107,7 @@ def create_dso(directory: Path, new: NewDso, password: str) -> DsoConfig:
         )
     ports = choose_ports(3, new.first_port)
     config = DsoConfig(
-        dso=DsoSection(database=new.database),
+        dso=DsoSection(database=new.database, block_seconds=new.block_seconds),
         fabric=FabricSection(
             host=new.host, public_host=new.public_host, port=ports[0], enrol_port=ports[1], publish_port=ports[2]
         ),
@@ -270,6 +272,7 @@ def _home_section(invitation: Invitation, new: NewHome, port: int) -> HomeSectio
         gateway_url=invitation.gateway_url,
         listen_host=new.listen_host,
         listen_port=port,
+        block_seconds=invitation.block_seconds,
     )
 
 

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from petra.errors import InputError, StoreError
 from petra.network.deployment import Deployment, parse_deployment
-from petra.runtime.config import Account, CurveKey, Endpoint, Name
+from petra.runtime.config import Account, BlockSeconds, CurveKey, Endpoint, Name
 from petra.scenario.load import checked
 from petra.scenario.schema import Section
 
@@ -64,6 +64,7 @@ class Invitation(_Document):
     enrol_endpoint: Endpoint
     publish_endpoint: Endpoint
     gateway_url: str = ""
+    block_seconds: BlockSeconds
     deployment: dict[str, Any]
     token: str = Field(repr=False)
     expires: Annotated[int, Field(ge=0, lt=2**48)]

@@ -66,6 +66,7 @@ def invitation(tmp_path: Path, new_dso: NewDso) -> Path:
         dso_endpoint="tcp://127.0.0.1:5001",
         enrol_endpoint="tcp://127.0.0.1:5002",
         publish_endpoint="tcp://127.0.0.1:5003",
+        block_seconds=5,
         deployment=json.loads(new_dso.deployment.read_text(encoding="utf-8")),
         token="5e" * 32,
         expires=2_000,

@@ -36,6 +36,7 @@ def invitation(tmp_path: Path) -> Invitation:
         dso_endpoint="tcp://127.0.0.1:5001",
         enrol_endpoint="tcp://127.0.0.1:5002",
         publish_endpoint="tcp://127.0.0.1:5003",
+        block_seconds=5,
         deployment=json.loads((tmp_path / "deployment.json").read_text(encoding="utf-8")),
         token=TOKEN,
         expires=2_000,

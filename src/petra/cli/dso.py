@@ -1,0 +1,422 @@
+"""`petra dso`: the DSO as a service, and its operator's orders to it.
+
+Decides: what is asked for and printed. An order is a row in the DSO's database, which the running service takes within
+a second; one that does not run takes it when it starts.
+"""
+
+import hashlib
+import json
+import secrets
+import time
+from contextlib import closing
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from petra.cli.guard import guarded
+from petra.cli.services import AsJson, Directory, PasswordFile, read_password, run_service, standing, told
+from petra.errors import InputError
+
+if TYPE_CHECKING:
+    from petra.domain.messages import PriceSchedule
+    from petra.roles.dso.state import Member
+    from petra.roles.effects import MemberTerms, Order
+    from petra.runtime.config import DsoConfig
+    from petra.runtime.invitation import Invitation
+    from petra.store.database import Database
+
+SECONDS_PER_DAY = 86_400
+_TAKEN = "The running DSO takes the order within a second; one that does not run, when it starts."
+
+app = typer.Typer(no_args_is_help=True, help="Run the DSO of a microgrid, and tell it who belongs and what it costs.")
+
+
+def money(text: str) -> Decimal:
+    """Return a decimal number; typer tells who gives none."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation as error:
+        raise typer.BadParameter(f"{text!r} is no decimal number") from error
+    if not value.is_finite() or value < 0:
+        raise typer.BadParameter(f"{text}: must be 0 or more")
+    return value
+
+
+@app.command()
+def init(
+    *,
+    directory: Directory,
+    deployment: Annotated[
+        Path, typer.Option(help="The deployment file of `petra deploy`, with its outbox beside it.", show_default=False)
+    ],
+    dso_key: Annotated[
+        Path, typer.Option(help="File of the DSO's key: 64 hexadecimal digits, mode 0600.", show_default=False)
+    ],
+    database: Annotated[
+        str, typer.Option(help="postgresql+psycopg://...; a file of SQLite in the directory if left out.")
+    ] = "",
+    scenario: Annotated[
+        str, typer.Option(help="Its prices and policy open dso.toml, which can be changed until the first run.")
+    ] = "case-study",
+    host: Annotated[str, typer.Option(help="Where to listen: an address of this machine.")] = "127.0.0.1",
+    public_host: Annotated[str, typer.Option(help="What homes connect to; --host if left out.")] = "",
+    first_port: Annotated[
+        int | None, typer.Option(help="Use this port and the two after it; free ones if left out.")
+    ] = None,
+    block_seconds: Annotated[
+        int, typer.Option(min=1, max=600, help="The chain's seconds from block to block; homes are told.")
+    ] = 5,
+    password_file: PasswordFile = None,
+) -> None:
+    """Make the DSO's directory: keystore, database, dso.toml.
+
+    Example: petra dso init --dir dso --deployment .petra/network/deployment.json --dso-key .petra/network/dso.key
+    """
+    with guarded():
+        from petra.runtime.creation import NewDso, create_dso
+        from petra.scenario import load_scenario
+
+        new = NewDso(
+            deployment=deployment,
+            key=dso_key,
+            scenario=load_scenario(scenario),
+            database=database,
+            host=host,
+            public_host=public_host,
+            first_port=first_port,
+            block_seconds=block_seconds,
+        )
+        config = create_dso(directory, new, read_password(password_file, twice=True))
+        typer.echo(f"The DSO lies in {config.directory}. Look at {config.FILE} there, then `petra dso run`.")
+        typer.echo(f"{dso_key} is in its keystore now: keep that file in a safe place, or destroy it.")
+
+
+@app.command()
+def run(
+    *,
+    directory: Directory,
+    standby: Annotated[
+        bool, typer.Option("--standby", help="Wait until the DSO that shares this database ends or falls silent.")
+    ] = False,
+    moved: Annotated[
+        bool,
+        typer.Option("--moved", help="The database was moved or restored, and no other copy of it is ever used again."),
+    ] = False,
+    password_file: PasswordFile = None,
+) -> None:
+    """Run the DSO until it is told to stop (SIGTERM, Ctrl-C).
+
+    Example: petra dso run --dir dso --password-file dso.password
+    """
+    with guarded():
+        from petra.runtime.building import build_dso
+        from petra.runtime.config import DsoConfig
+
+        config = DsoConfig.load(directory)
+        password = read_password(password_file)
+        if moved:
+            _accept_place(config)
+        code = run_service(config, "dso", lambda: build_dso(directory, password, standby=standby))
+    raise typer.Exit(code)
+
+
+@app.command()
+def enrol(
+    name: Annotated[str, typer.Argument(help="What the DSO calls the home.", show_default=False)],
+    *,
+    directory: Directory,
+    out: Annotated[Path, typer.Option(help="The invitation: a new file for the home.", show_default=False)],
+    firm_import_watts: Annotated[
+        int, typer.Option(min=0, max=10**9, help="What it may draw without a grant.", show_default=False)
+    ],
+    production_capacity_watts: Annotated[
+        int, typer.Option(min=0, max=10**9, help="Rating of its plant.", show_default=False)
+    ],
+    opening_balance_eur: Annotated[
+        Decimal, typer.Option(parser=money, metavar="EUR", help="What it brings in.", show_default=False)
+    ],
+    firm_export_watts: Annotated[
+        int | None, typer.Option(min=0, max=10**9, help="What it may feed without a grant; its plant's if left out.")
+    ] = None,
+    consumption_capacity_watts: Annotated[
+        int, typer.Option(min=0, max=10**9, help="Rating of its connection.")
+    ] = 43_000,
+    credit_limit_eur: Annotated[
+        Decimal, typer.Option(parser=money, metavar="EUR", help="How far it may sell what it has yet to deliver.")
+    ] = Decimal(20),
+    node: Annotated[str | None, typer.Option(help="Its node of the feeder.")] = None,
+    valid_days: Annotated[int, typer.Option(min=1, max=365, help="How long the invitation serves.")] = 7,
+) -> None:
+    """Invite a home: write a file with which it joins, once.
+
+    Example: petra dso enrol "home 1" --dir dso --firm-import-watts 14500 --production-capacity-watts 9000
+    --opening-balance-eur 20 --out home-1.json
+    """
+    with guarded():
+        from petra.roles.effects import EnrolmentOpened, MemberTerms
+        from petra.runtime.config import DsoConfig
+        from petra.scenario.schema import nano
+        from petra.store.codec import encode
+        from petra.store.registry import TokenStore
+
+        config = DsoConfig.load(directory)
+        terms = MemberTerms(
+            name=name,
+            node=node,
+            firm_import_watts=firm_import_watts,
+            firm_export_watts=production_capacity_watts if firm_export_watts is None else firm_export_watts,
+            production_capacity_watts=production_capacity_watts,
+            consumption_capacity_watts=consumption_capacity_watts,
+            opening_balance=nano(opening_balance_eur),
+            credit_limit=nano(credit_limit_eur),
+        )
+        with _database(config) as database:
+            _require_free_name(database, name)
+            token, now = secrets.token_bytes(32), int(time.time())
+            digest, expires = hashlib.sha256(token).digest(), now + valid_days * SECONDS_PER_DAY
+            _invitation(config, database, terms, token, expires).write(out)
+            try:
+                with database.transaction() as connection:
+                    TokenStore(database).add(connection, digest, encode(MemberTerms, terms), expires)
+                _order(database, EnrolmentOpened(token_hash=digest, terms=terms, expires=expires), now)
+            except BaseException:
+                out.unlink()
+                raise
+        typer.echo(f"{out}: hand it to the home; it serves once, for {valid_days} days. {_TAKEN}")
+
+
+@app.command()
+def revoke(
+    home: Annotated[str, typer.Argument(help="Name or address of the home.", metavar="NAME|ADDRESS")],
+    *,
+    directory: Directory,
+) -> None:
+    """Take a home out: it is granted nothing more, and what it was granted is settled to the end.
+
+    Example: petra dso revoke "home 1" --dir dso
+    """
+    with guarded():
+        from petra.roles.effects import Revoked
+        from petra.runtime.config import DsoConfig
+
+        with _database(DsoConfig.load(directory)) as database:
+            found = [
+                (member, revoked_at)
+                for member, revoked_at in _members(database)
+                if home == member.name or home.lower() == member.address.lower()
+            ]
+            active = [member for member, revoked_at in found if revoked_at is None]
+            if not active:
+                problem = "is revoked already" if found else "is no member"
+                raise InputError(f"{home}: {problem}; see `petra dso accounts`")
+            _order(database, Revoked(account=active[0].address), int(time.time()))
+        typer.echo(f"{active[0].name} is revoked. {_TAKEN}")
+
+
+@app.command()
+def accounts(*, directory: Directory, json_output: AsJson = False) -> None:
+    """List the homes, what they have, and the invitations that nobody has used.
+
+    Example: petra dso accounts --dir dso --json
+    """
+    with guarded():
+        from petra.runtime.config import DsoConfig
+
+        with _database(DsoConfig.load(directory)) as database:
+            facts = {"members": _accounts(database), "invitations": _open_invitations(database)}
+        if json_output:
+            typer.echo(json.dumps(facts))
+            return
+        for one in facts["members"]:
+            ended = "  revoked" if one["revoked_at"] is not None else ""
+            typer.echo(f"{one['name']:20} {one['address']} {Decimal(one['balance']) / 10**9:>14.2f} EUR{ended}")
+        for one in facts["invitations"]:
+            typer.echo(f"{one['name']:20} invited until unix second {one['expires']}")
+        if not facts["members"] and not facts["invitations"]:
+            typer.echo("Nobody yet: `petra dso enrol` invites a home.")
+
+
+@app.command()
+def price(
+    *,
+    directory: Directory,
+    from_timestep: Annotated[
+        int, typer.Option(min=0, help="The first timestep that it holds for.", show_default=False)
+    ],
+    retail_ct_per_kwh: Annotated[
+        Decimal, typer.Option(parser=money, metavar="CT", help="What the utility asks.", show_default=False)
+    ],
+    feed_in_ct_per_kwh: Annotated[
+        Decimal, typer.Option(parser=money, metavar="CT", help="What the utility pays.", show_default=False)
+    ],
+    local_ct_per_kwh: Annotated[
+        Decimal, typer.Option(parser=money, metavar="CT", help="What homes meet at.", show_default=False)
+    ],
+    imbalance_ct_per_kwh: Annotated[
+        Decimal, typer.Option(parser=money, metavar="CT", help="What promised energy costs that is not delivered.")
+    ],
+    bulk_ct_per_kwh: Annotated[
+        Decimal, typer.Option(parser=money, metavar="CT", help="What the utility's own supply costs.")
+    ],
+    grid_fee_ct_per_kwh: Annotated[
+        Decimal, typer.Option(parser=money, metavar="CT", help="On each kWh drawn from the grid.")
+    ] = Decimal(0),
+) -> None:
+    """Set the prices from a timestep on; those of timesteps that may have been granted already stay.
+
+    Example: petra dso price --dir dso --from-timestep 960 --retail-ct-per-kwh 32 --feed-in-ct-per-kwh 8
+    --local-ct-per-kwh 20 --grid-fee-ct-per-kwh 7.5 --imbalance-ct-per-kwh 45 --bulk-ct-per-kwh 9
+    """
+    with guarded():
+        from petra.roles.effects import ScheduleAdded
+        from petra.runtime.config import DsoConfig, PriceSection
+        from petra.scenario.load import checked
+
+        config, now = DsoConfig.load(directory), int(time.time())
+        figures = {
+            "from_timestep": from_timestep,
+            "retail_ct_per_kwh": retail_ct_per_kwh,
+            "feed_in_ct_per_kwh": feed_in_ct_per_kwh,
+            "local_ct_per_kwh": local_ct_per_kwh,
+            "grid_fee_ct_per_kwh": grid_fee_ct_per_kwh,
+            "imbalance_ct_per_kwh": imbalance_ct_per_kwh,
+            "bulk_ct_per_kwh": bulk_ct_per_kwh,
+        }
+        schedule = checked(PriceSection, figures, "prices").schedule()
+        _require_settable(config, schedule, now)
+        with _database(config) as database:
+            _order(database, ScheduleAdded(schedule=schedule), now)
+        typer.echo(f"From timestep {from_timestep} on. {_TAKEN}")
+
+
+@app.command()
+def status(*, directory: Directory, json_output: AsJson = False) -> None:
+    """Say how the DSO stands.
+
+    Example: petra dso status --dir dso
+    """
+    with guarded():
+        from petra.runtime.config import DsoConfig
+
+        config = DsoConfig.load(directory)
+        with _database(config) as database:
+            members = _members(database)
+            facts = standing(config, database) | {
+                "members": len([1 for _, revoked_at in members if revoked_at is None]),
+                "revoked": len([1 for _, revoked_at in members if revoked_at is not None]),
+                "invitations": len(_open_invitations(database)),
+            }
+        typer.echo(json.dumps(facts) if json_output else told(facts))
+
+
+def _database(config: "DsoConfig") -> "closing[Database]":
+    """Open the DSO's database for a block."""
+    from petra.store.database import Database
+
+    return closing(Database.open(config.database))
+
+
+def _order(database: "Database", order: "Order", now: int) -> None:
+    from petra.roles.effects import Order as AnyOrder
+    from petra.store.codec import encode
+    from petra.store.registry import OrderStore
+
+    OrderStore(database).add(now, type(order).__name__, encode(AnyOrder, order))
+
+
+def _members(database: "Database") -> list[tuple["Member", int | None]]:
+    from petra.roles.dso.state import Member
+    from petra.store.codec import decode
+    from petra.store.registry import MemberStore
+
+    return [(decode(Member, one.document), one.revoked_at) for one in MemberStore(database).all()]
+
+
+def _accounts(database: "Database") -> list[dict[str, Any]]:
+    from petra.store.books import EntryStore
+
+    balances = EntryStore(database).balances()
+    return [
+        {
+            "name": member.name,
+            "address": member.address,
+            "meter": member.meter,
+            "balance": balances.get(member.address, 0),
+            "revoked_at": revoked_at,
+        }
+        for member, revoked_at in sorted(_members(database), key=lambda one: one[0].name)
+    ]
+
+
+def _open_invitations(database: "Database") -> list[dict[str, Any]]:
+    """Return the tokens that have not run out and whose home has not joined."""
+    from petra.roles.effects import MemberTerms
+    from petra.store.codec import decode
+    from petra.store.registry import TokenStore
+
+    joined, now = {member.name for member, _ in _members(database)}, time.time()
+    tokens: list[tuple[str, int]] = [
+        (decode(MemberTerms, token.document).name, token.expires) for token in TokenStore(database).all()
+    ]
+    return [{"name": name, "expires": expires} for name, expires in tokens if expires >= now and name not in joined]
+
+
+def _require_free_name(database: "Database", name: str) -> None:
+    taken = {member.name for member, _ in _members(database)} | {one["name"] for one in _open_invitations(database)}
+    if name in taken:
+        raise InputError(f"{name}: a home of that name is a member, or invited; choose another")
+
+
+def _invitation(
+    config: "DsoConfig", database: "Database", terms: "MemberTerms", token: bytes, expires: int
+) -> "Invitation":
+    from petra.network.deployment import read_deployment
+    from petra.runtime.creation import CURVE_KEY
+    from petra.runtime.invitation import Invitation
+    from petra.scenario.load import checked
+    from petra.store.registry import Settings
+
+    fabric, path = config.fabric, config.path(config.dso.deployment)
+    if fabric.told_host in {"0.0.0.0", "::", "*"}:
+        raise InputError(f"{config.directory / config.FILE}: [fabric] public_host: name what homes connect to")
+    values = {
+        "name": terms.name,
+        "dso": read_deployment(path).terms.dso,
+        "dso_key": Settings(database).get(CURVE_KEY),
+        "dso_endpoint": f"tcp://{fabric.told_host}:{fabric.port}",
+        "enrol_endpoint": f"tcp://{fabric.told_host}:{fabric.enrol_port}",
+        "publish_endpoint": f"tcp://{fabric.told_host}:{fabric.publish_port}",
+        "gateway_url": f"https://{fabric.told_host}:{fabric.gateway_port}" if fabric.gateway_port else "",
+        "block_seconds": config.dso.block_seconds,
+        "deployment": json.loads(path.read_text(encoding="utf-8")),
+        "token": token.hex(),
+        "expires": expires,
+    }
+    return checked(Invitation, values, "the invitation")
+
+
+def _require_settable(config: "DsoConfig", schedule: "PriceSchedule", now: int) -> None:
+    """Raise InputError where the DSO would refuse the schedule: told here, before it is an order."""
+    from petra.network.deployment import read_deployment
+
+    terms = read_deployment(config.path(config.dso.deployment)).terms
+    frozen = terms.timeline.current(now) + config.policy.horizon_timesteps
+    problems = []
+    if schedule.from_timestep <= frozen:
+        problems.append(
+            f"--from-timestep {schedule.from_timestep}: prices up to timestep {frozen} are frozen, for assets may have "
+            "been granted"
+        )
+    if schedule.local > terms.max_price:
+        problems.append("--local-ct-per-kwh: is above the contract's highest price")
+    if problems:
+        raise InputError(problems)
+
+
+def _accept_place(config: "DsoConfig") -> None:
+    from petra.store.restored import accept_place
+
+    with _database(config) as database:
+        accept_place(database)
