@@ -51,11 +51,16 @@ abstract contract Fixture {
         });
     }
 
-    /// Deploys the compiled contract by name, so that the tests need not compile it again.
+    /// Deploys the compiled contract by name, so that the tests need not compile it again. Where it is refused, so is
+    /// the test; a refusal that was expected and did not come is told by forge in the same way.
     function _deploy(IPetra.Terms memory terms) internal returns (IPetra deployed) {
         bytes memory creation = bytes.concat(vm.getCode("Petra.sol:Petra"), abi.encode(terms));
         assembly {
             deployed := create(0, add(creation, 32), mload(creation))
+            if iszero(deployed) {
+                returndatacopy(0, 0, returndatasize())
+                revert(0, returndatasize())
+            }
         }
     }
 
