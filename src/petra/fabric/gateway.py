@@ -8,6 +8,7 @@ says that it is stored; mailboxes are bounded, and those of accounts that stay a
 
 import base64
 import threading
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
@@ -199,11 +200,8 @@ class GatewayServer:
         return None
 
     def _deliver(self, job: Job, raw: bytes, place: str) -> Arrival | None:
-        opened = (
-            self._intake.open(raw, None)
-            if self._rate.allows(place.encode(), self._intake.clock())
-            else LinkReason.RATE
-        )
+        allowed = self._rate.allows(place.encode(), time.monotonic())
+        opened = self._intake.open(raw, None) if allowed else LinkReason.RATE
         if not isinstance(opened, LinkReason) and not self._directory.known(opened.sender):
             if opened.kind in self._guests_say:
                 self._guests[opened.sender] = None

@@ -8,7 +8,7 @@ import asyncio
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Header, Path, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
 from petra.fabric.gateway_jobs import NOT_NOW, Answer, Deliver, Fetch, Jobs, Prices, Question, Settle
@@ -73,7 +73,7 @@ def gateway_app(jobs: Jobs, bytes_max: int) -> FastAPI:
         redoc_url=None,
     )
 
-    async def ask(question: Question, seconds: float = _PATIENCE_SECONDS, late: Answer = NOT_NOW) -> JSONResponse:
+    async def ask(question: Question, seconds: float = _PATIENCE_SECONDS, late: Answer = NOT_NOW) -> Response:
         return _response(await jobs.ask(question, seconds, late))
 
     @app.post(
@@ -83,7 +83,7 @@ def gateway_app(jobs: Jobs, bytes_max: int) -> FastAPI:
         responses=_REFUSED,
         openapi_extra={"requestBody": {"required": True, "content": {OCTETS: {"schema": {"format": "binary"}}}}},
     )
-    async def deliver(request: Request) -> JSONResponse:
+    async def deliver(request: Request) -> Response:
         """Hand over a signed envelope; 202 says that it is stored."""
         raw = await _body(request, bytes_max)
         if isinstance(raw, LinkReason):
@@ -93,7 +93,7 @@ def gateway_app(jobs: Jobs, bytes_max: int) -> FastAPI:
     @app.get("/v1/mailbox", response_model=Mail, responses=_REFUSED)
     async def mailbox(
         proof: Proof, wait: Annotated[float, Query(ge=0, le=MAILBOX_WAIT_MAX, description="seconds")] = 0.0
-    ) -> JSONResponse:
+    ) -> Response:
         """Fetch the account's mail; waits for some if there is none."""
         question = Fetch(proof=proof, waits=wait > 0)
         return await ask(question, wait or _PATIENCE_SECONDS, Answer(status=200, fields={"envelopes": []}))
@@ -103,12 +103,12 @@ def gateway_app(jobs: Jobs, bytes_max: int) -> FastAPI:
         proof: Proof,
         digest: Annotated[str, Path(alias="hash", pattern="^[0-9a-f]{64}$", description="keccak256 of the envelope")],
         refusal: Annotated[str | None, Query(pattern="^[a-z-]{1,32}$", description="a word, if it is refused")] = None,
-    ) -> JSONResponse:
+    ) -> Response:
         """Say that an envelope from the mailbox is stored, or why it is refused; it is offered no more."""
         return await ask(Settle(proof=proof, hash=bytes.fromhex(digest), refusal=refusal))
 
     @app.get("/v1/prices", response_model=Published, responses={404: {"model": Refusal}})
-    async def prices() -> JSONResponse:
+    async def prices() -> Response:
         """Fetch the newest price schedule; anyone may."""
         return await ask(Prices())
 
@@ -135,12 +135,12 @@ def refusal(reason: LinkReason, digest: bytes | None = None) -> Answer:
     return Answer(status=_STATUS.get(reason, 400), fields={"reason": reason, **named})
 
 
-def _response(answer: Answer) -> JSONResponse:
+def _response(answer: Answer) -> Response:
+    if answer.status == 204:
+        return Response(status_code=204)
     # Seconds in the header, as the standard wants; the exact time in the body.
     waits = {} if answer.retry_ms is None else {"Retry-After": str(-(-answer.retry_ms // 1000))}
     retry = {} if answer.retry_ms is None else {"retry_ms": answer.retry_ms}
-    if answer.status == 204:
-        return JSONResponse(None, 204)
     return JSONResponse({**answer.fields, **retry}, answer.status, headers=waits)
 
 

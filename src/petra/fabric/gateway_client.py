@@ -269,21 +269,25 @@ class GatewayClient:
     def _mail(self, reply: Reply) -> None:
         """Hand over mail that we do not have yet; give the service time to settle it before asking again."""
         envelopes = reply.fields.get("envelopes")
-        texts = envelopes if isinstance(envelopes, list) else []
-        self._settled.clear()
-        for text in texts:
-            try:
-                raw = base64.b64decode(str(text), validate=True)
-            except (binascii.Error, ValueError):
-                self.refusals[LinkReason.MALFORMED] += 1
-                continue
-            digest = envelope_hash(raw)
-            if digest not in self._handed and len(self._handed) < _HANDED_MAX:
-                self._handed.add(digest)
-                self._inbox.append(raw)
-        if texts:
+        digests = [self._hand(str(text)) for text in envelopes] if isinstance(envelopes, list) else []
+        if digests:
             self.wake()
+        self._settled.clear()
+        if any(digest in self._handed for digest in digests):
             self._settled.wait(_SETTLING_SECONDS)
+
+    def _hand(self, text: str) -> bytes:
+        """Hand over an envelope, unless it was; return its hash."""
+        try:
+            raw = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            self.refusals[LinkReason.MALFORMED] += 1
+            return b""
+        digest = envelope_hash(raw)
+        if digest not in self._handed and len(self._handed) < _HANDED_MAX:
+            self._handed.add(digest)
+            self._inbox.append(raw)
+        return digest
 
     def _proof(self) -> dict[str, str]:
         now = int(self._intake.clock())

@@ -162,7 +162,9 @@ class ZmqClient:
         return taken
 
     def close(self) -> None:
-        """Let go of sockets."""
+        """Let go of sockets; once is enough."""
+        if self._context.closed:
+            return
         self._dealer.disable_monitor()
         for socket in (self._monitor, self._dealer, self._prices):
             if socket is not None:

@@ -82,7 +82,6 @@ class ZmqServer:
         self._limits = limits or Limits()
         self._keys = keys
         self._directory = directory
-        self._clock = intake.clock
         self._context: zmq.Context[Raw] = zmq.Context()
         self._bell = Bell()
         self._doorkeeper = Doorkeeper(self._context, directory)
@@ -203,7 +202,9 @@ class ZmqServer:
         return taken
 
     def close(self) -> None:
-        """Let go of sockets."""
+        """Let go of sockets; once is enough."""
+        if self._context.closed:
+            return
         for door in self._doors:
             door.socket.close()
         if self._publisher is not None:
@@ -267,7 +268,7 @@ class ZmqServer:
         door = origin.door
         speakers = self._directory.party(origin.key) if door.members else None
         opened: Envelope | LinkReason
-        if not door.rate.allows(origin.key if door.members else place.encode(), self._clock()):
+        if not door.rate.allows(origin.key if door.members else place.encode(), time.monotonic()):
             opened = LinkReason.RATE
         elif door.members and not speakers:
             opened = LinkReason.REVOKED  # the doorkeeper knew the key when it connected

@@ -17,10 +17,11 @@ from petra.fabric.gateway_client import Gateway, GatewayClient
 from petra.fabric.gateway_thread import Tls
 from petra.fabric.intake import DSO_BYTES_MAX, FROM_GUESTS, TO_DSO, TO_HOME, Intake
 from petra.fabric.limits import Limits
+from petra.fabric.refusals import LinkReason
 from petra.fabric.zmq_client import Server, ZmqClient
 from petra.fabric.zmq_server import ZmqServer
 from petra.ports import Arrival, Link
-from petra.wire.envelope import Header, seal, signature_domain
+from petra.wire.envelope import Header, envelope_hash, seal, signature_domain
 from petra.wire.keccak import keccak256
 from petra.wire.secp256k1 import SecretKey
 
@@ -35,6 +36,7 @@ ENROLMENT = Enrol(
 )
 READING = MeterReading(timestep=1, produced=2, consumed=3, previous=bytes(32))
 NOW = 1_800_000_000
+HOME_BYTES_MAX = 256 * 1024  # a real home takes longer bills
 PRICE_LIST = PriceSchedule(from_timestep=1, retail=5, feed_in=1, local=3, grid_fee=1, imbalance=9, bulk=2)
 T = TypeVar("T")
 _numbers = itertools.count()
@@ -110,7 +112,9 @@ def dso_intake(dso: Party) -> Intake:
 
 
 def _home_intake(home: Party) -> Intake:
-    return Intake(domain=DOMAIN, addresses={home.account}, kinds=TO_HOME, clock=clock)
+    return Intake(
+        domain=DOMAIN, addresses={home.account}, kinds=TO_HOME, clock=clock, bytes_max=HOME_BYTES_MAX
+    )
 
 
 def server_of(
@@ -139,6 +143,26 @@ def gateway_client_of(home: Party, dso: Party, port: int, tls: Tls | None) -> Ga
     url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
     gateway = Gateway(url=url, account=dso.account, authority=tls.certificate if tls else None)
     return GatewayClient(gateway, home.account, home.key.sign, _home_intake(home))
+
+
+@dataclass
+class Taker:
+    """What a service does with arrivals: each message is taken once, a known one is acknowledged again."""
+
+    link: Link
+    taken: dict[tuple[Address, bytes], bytes] = field(default_factory=dict)
+    first_times: int = 0
+
+    def turn(self) -> None:
+        """Take what has come."""
+        for arrival in self.link.receive(100):
+            key = arrival.envelope.sender, arrival.envelope.message_id
+            digest = envelope_hash(arrival.envelope.raw)
+            self.first_times += key not in self.taken
+            if self.taken.setdefault(key, digest) != digest:
+                self.link.refuse(arrival, LinkReason.REPLAYED)
+            else:
+                self.link.acknowledge([arrival])
 
 
 def until(links: Sequence[Link], done: Callable[[], bool], *, seconds: float = 10.0) -> None:
