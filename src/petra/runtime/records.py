@@ -5,7 +5,7 @@ Invariant: a round is stored whole or not at all, and only by the process that h
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sql
@@ -125,9 +125,9 @@ class Records:
         trail = self.trail()
         return trail[-1].checkpoint if trail else None
 
-    def known(self, sender: Address, message_id: bytes) -> bytes | None:
-        """Return the hash of the message that came under this name, None where none did."""
-        return self._messages.known(sender, message_id)
+    def known(self, names: Sequence[tuple[Address, bytes]]) -> dict[tuple[Address, bytes], bytes]:
+        """Return, of senders with message ids, those under which something came, with its hash."""
+        return self._messages.known_among(names)
 
     def received_before(self, sender: Address, message_id: bytes) -> bytes:
         """Return the bytes of a message that came; StoreError where it is not there."""
@@ -147,7 +147,7 @@ class Records:
 
     def sent_ids(self) -> set[bytes]:
         """Return the ids of all our messages."""
-        return {row.message.message_id for row in self._messages.all() if row.direction == "out"}
+        return set(self._messages.ids("out"))
 
     def intent_ids(self) -> set[str]:
         """Return every intent that a round wanted."""

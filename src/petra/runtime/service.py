@@ -169,21 +169,22 @@ class Service:
             current.orders.append(position)
 
     def _take_arrivals(self, current: Round) -> None:
-        new: dict[tuple[Address, bytes], Envelope] = {}
-        for arrival in self.link.receive(ARRIVALS_MAX):
-            self._point("receive.after")
-            envelope = arrival.envelope
-            key = (envelope.sender, envelope.message_id)
-            known = self.records.known(*key) or (envelope_hash(new[key].raw) if key in new else None)
-            if known is not None and known != envelope_hash(envelope.raw):
+        arrivals = self.link.receive(ARRIVALS_MAX)
+        if not arrivals:
+            return
+        self._point("receive.after")
+        known = self.records.known([_name(arrival.envelope) for arrival in arrivals])
+        for arrival in arrivals:
+            envelope, digest = arrival.envelope, envelope_hash(arrival.envelope.raw)
+            name = _name(envelope)
+            if known.get(name, digest) != digest:
                 self.link.refuse(arrival, REPLAYED)
                 continue
             current.arrivals.append(arrival)
-            if known is None:
-                new[key] = envelope
+            if name not in known:
+                known[name] = digest
                 current.received.append(envelope)
-                name = MessageName(sender=envelope.sender, message_id=envelope.message_id)
-                self._take(current, name, self.part.heard(envelope))
+                self._take(current, MessageName(sender=name[0], message_id=name[1]), self.part.heard(envelope))
 
     def _take_news(self, current: Round) -> None:
         news = self.ledger.news() if self.ledger is not None else None
@@ -292,6 +293,10 @@ class Service:
 
     def _point(self, place: str) -> None:
         reach(f"{self.part.name}.{place}")
+
+
+def _name(envelope: Envelope) -> tuple[Address, bytes]:
+    return envelope.sender, envelope.message_id
 
 
 class _Replay:
