@@ -14,13 +14,6 @@ from tests.project.sources import CHECKOUT
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known."""
-    config.addinivalue_line(
-        "markers", "postgresql: starts a server of PostgreSQL; skipped where none can be found"
-    )
-
-
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A server with one database, `made`, that has our tables."""
