@@ -145,11 +145,16 @@ def _response(answer: Answer) -> Response:
 
 
 async def _body(request: Request, bytes_max: int) -> bytes | LinkReason:
-    """Read a body that may not be longer, nor take longer, than we allow."""
-    parts, length = [], 0
+    """Read a body that may not be longer, nor take longer, than we allow; whoever leaves has sent a part."""
+    parts: list[bytes] = []
+    length, more = 0, True
     try:
         async with asyncio.timeout(_READING_SECONDS):
-            async for part in request.stream():
+            while more:
+                message = await request.receive()
+                if message["type"] != "http.request":
+                    return LinkReason.TRUNCATED
+                part, more = message.get("body", b""), message.get("more_body", False)
                 length += len(part)
                 if length > bytes_max:
                     return LinkReason.TOO_LONG
