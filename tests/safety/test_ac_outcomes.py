@@ -23,12 +23,12 @@ def test_no_outcome_of_the_safety_ledger_exceeds_a_limit(grid: str, seeds: range
     """Corners of every branch, random subsets, uniform points, matches with failures: none is a violation."""
     verdicts = [judged(grid, seed, SAFE, count) for seed in seeds]
     assert [verdict.violations for verdict in verdicts] == [()] * len(seeds)
-    assert all(verdict.granted_watts > 20_000 for verdict in verdicts)
+    assert all(verdict.granted_watts > 5_000 for verdict in verdicts)
 
 
 def test_the_other_rules_do_overload_the_grid() -> None:
     """The same outcomes find what the other rules let happen, so they could find a fault of the safety ledger too."""
-    broken = {rule: len(judged("rural3", 1, rule, 30).violations) for rule in (PLAIN, *OTHERS)}
+    broken = {rule: len(judged("semiurb4", 8, rule, 20).violations) for rule in (PLAIN, *OTHERS)}
     assert min(broken.values()) > 100
 
 

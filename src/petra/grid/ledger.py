@@ -38,6 +38,10 @@ def _sum(boxes: Iterable[Box], reactive: ReactivePower) -> tree.Load:
     return tree.Load(*totals)
 
 
+def _scaled(load: tree.Load, percent: int) -> tree.Load:
+    return tree.Load(*(-(-part * percent // 100) for part in load))
+
+
 class _Plan(NamedTuple):
     """A request that may be granted: its steps, and by timestep what changes in the bounds."""
 
@@ -206,5 +210,17 @@ class SafetyLedger:
             if not found:
                 problems = tree.problems(self._coefficients, bounds)
                 found += [f"{name}: what was granted for timestep {timestep}: {problem}" for problem in problems]
+        if found and not granted:
+            found.append(f"{name}: {self._remedy()}")
         if found:
             raise InputError(found)
+
+    def _remedy(self) -> str:
+        """Say how much of the envelopes would be safe: homes rarely use their whole connection at once."""
+        best = 0
+        for percent in range(1, 100):
+            loads = [_scaled(load, percent) for load in self._loads({})]
+            if next(tree.problems(self._coefficients, tree.build(self._coefficients, loads)), None) is not None:
+                break
+            best = percent
+        return f"{best} % of each envelope would be safe; promise less without a grant, or set envelopes home by home"

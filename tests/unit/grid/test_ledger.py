@@ -48,6 +48,16 @@ def test_envelopes_that_overload_the_feeder_by_themselves_are_refused() -> None:
     assert "l2" not in text
 
 
+def test_envelopes_that_are_too_large_are_told_how_much_would_be_safe() -> None:
+    """The share in the message is accepted, and one percent more is not."""
+    with pytest.raises(InputError, match=r"made up: 89 % of each envelope would be safe") as error:
+        ledger(c1=(125_000, 0), c2=(125_000, 0))
+    assert len(error.value.problems) == 2
+    assert ledger(c1=(111_250, 0), c2=(111_250, 0)).loads(0)["c"].import_watts == 222_500
+    with pytest.raises(InputError):
+        ledger(c1=(112_500, 0), c2=(112_500, 0))
+
+
 def test_first_request_is_checked_like_any_other() -> None:
     """The original never checked an account's first request of a timestep."""
     book = ledger(c1=(0, 0))
