@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from petra.cli.guard import BROKEN_PROMISE, guarded
+from petra.cli.guard import BROKEN_PROMISE, DONE, guarded
 from petra.cli.services import AsJson, Directory
+from petra.domain.terms import Address
 from petra.errors import InputError
 
 if TYPE_CHECKING:
     from petra.runtime.config import ServiceConfig
     from petra.store.database import Database
     from petra.store.messages import EvidenceRow
+    from petra.wire.evidence import Evidence
 
 app = typer.Typer(no_args_is_help=True, help="Look at, verify and hand out the signed messages of a service.")
 
@@ -56,25 +58,40 @@ def show(
 
 
 @app.command()
-def verify(*, directory: Directory, json_output: AsJson = False) -> None:
-    """Check every hash and every signature; exit code 1 where one is wrong.
+def verify(
+    exported: Annotated[
+        Path | None, typer.Argument(help="A file of `petra evidence export`, instead of --dir.", metavar="FILE")
+    ] = None,
+    *,
+    directory: Annotated[Path | None, typer.Option("--dir", help="A service's directory.")] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Check every link and signature, and that requests have one answer; exit code 1 where anything is wrong.
 
     Example: petra evidence verify --dir home
     """
     with guarded():
-        with _opened(directory) as (config, database):
-            from petra.store.messages import MessageStore
+        from petra.wire.evidence import check
 
-            store = MessageStore(database)
-            problems = store.verify() + _bad_signatures(config, store.all())
-            count = sum(1 for _ in store.all())
+        found = _exported(exported) if exported is not None and directory is None else _kept(exported, directory)
+        findings = check(found)
         if json_output:
-            typer.echo(json.dumps({"messages": count, "problems": problems}))
+            unanswered = [
+                {"position": one.position, "kind": one.kind, "message_id": one.message_id.hex(), "until": one.deadline}
+                for one in findings.unanswered
+            ]
+            typer.echo(
+                json.dumps(
+                    {"messages": len(found.lines), "problems": list(findings.problems), "unanswered": unanswered}
+                )
+            )
         else:
-            for problem in problems:
+            for problem in findings.problems:
                 typer.echo(f"petra: {problem}", err=True)
-            typer.echo(f"{count} messages, {len(problems) or 'no'} problems")
-    raise typer.Exit(BROKEN_PROMISE if problems else 0)
+            for one in findings.unanswered:
+                typer.echo(f"{one.position:>6} {one.kind:18} {one.message_id.hex()} has no answer yet")
+            typer.echo(f"{len(found.lines)} messages, {len(findings.problems) or 'no'} problems")
+    raise typer.Exit(BROKEN_PROMISE if findings.problems else DONE)
 
 
 @app.command()
@@ -87,11 +104,58 @@ def export(
 
     Example: petra evidence export --dir home --out evidence.jsonl
     """
-    with guarded(), _opened(directory) as (_, database):
-        from petra.store.messages import MessageStore
+    with guarded():
+        from petra.wire.evidence import to_lines
 
-        count = _write(out, (_line(row) for row in MessageStore(database).all()))
-        typer.echo(f"{out}: {count} messages")
+        found = _kept(None, directory)
+        _write(out, to_lines(found))
+        typer.echo(f"{out}: {len(found.lines)} messages")
+
+
+def _exported(path: Path) -> "Evidence":
+    from petra.errors import MessageError
+    from petra.wire.evidence import from_lines
+
+    try:
+        return from_lines(path.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError, MessageError) as error:
+        raise InputError(f"{path}: no evidence can be read: {error}") from error
+
+
+def _kept(exported: Path | None, directory: Path | None) -> "Evidence":
+    """Return the evidence that a service keeps."""
+    if directory is None or exported is not None:
+        raise InputError("name one of the two: a FILE of `petra evidence export`, or the --dir of a service")
+    from petra.network.deployment import read_deployment
+    from petra.runtime.config import DEPLOYMENT_FILE
+    from petra.runtime.creation import ACCOUNT
+    from petra.store.messages import MessageStore
+    from petra.store.registry import Settings
+    from petra.wire.evidence import FIRST_LINK, Evidence, EvidenceLine
+
+    with _opened(directory) as (config, database):
+        deployment = read_deployment(config.path(DEPLOYMENT_FILE))
+        lines = [
+            EvidenceLine(
+                position=row.position,
+                direction=row.direction,
+                at=row.message.at,
+                raw=row.message.raw,
+                link=row.link,
+            )
+            for row in MessageStore(database).all()
+        ]
+        account = Settings(database).get(ACCOUNT)
+    if account is None:
+        raise InputError(f"{directory}: its database was not made by `init`")
+    return Evidence(
+        chain_id=deployment.chain_id,
+        contract=deployment.contract,
+        dso=deployment.terms.dso,
+        account=Address(account),
+        before=FIRST_LINK,
+        lines=tuple(lines),
+    )
 
 
 @contextmanager
@@ -118,37 +182,13 @@ def _facts(row: "EvidenceRow") -> dict[str, Any]:
     }
 
 
-def _line(row: "EvidenceRow") -> str:
-    return json.dumps({"direction": row.direction, "raw": row.message.raw.hex(), "link": row.link.hex()})
-
-
-def _bad_signatures(config: "ServiceConfig", rows: "Iterator[EvidenceRow]") -> list[str]:
-    from petra.errors import MessageError
-    from petra.network.deployment import read_deployment
-    from petra.runtime.config import DEPLOYMENT_FILE
-    from petra.wire.envelope import open_envelope, signature_domain
-
-    deployment = read_deployment(config.path(DEPLOYMENT_FILE))
-    domain, problems = signature_domain(deployment.chain_id, deployment.contract), []
-    for row in rows:
-        try:
-            open_envelope(row.message.raw, domain)
-        except MessageError as error:
-            problems.append(f"message {row.position}: {error}")
-    return problems
-
-
-def _write(out: Path, lines: Iterator[str]) -> int:
+def _write(out: Path, lines: Iterator[str]) -> None:
     import os
 
-    count = 0
     try:
         with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            for line in lines:
-                file.write(line + "\n")
-                count += 1
+            file.writelines(f"{line}\n" for line in lines)
     except FileExistsError as error:
         raise InputError(f"{out}: is there already; name another --out") from error
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror}") from error
-    return count

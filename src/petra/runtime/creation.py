@@ -24,8 +24,6 @@ from petra.runtime.config import (
     INVITATION_FILE,
     KEYS_FOLDER,
     DsoConfig,
-    DsoSection,
-    FabricSection,
     HomeConfig,
     HomeSection,
     MeterConfig,
@@ -37,6 +35,7 @@ from petra.runtime.config import (
 )
 from petra.runtime.invitation import HomeCard, Invitation, MeterCard
 from petra.runtime.records import SEED
+from petra.scenario.load import checked
 from petra.scenario.schema import Scenario
 from petra.store.database import Database
 from petra.store.keystore import WORK, Keystore
@@ -106,14 +105,19 @@ def create_dso(directory: Path, new: NewDso, password: str) -> DsoConfig:
             f"{signed}: is not there: it holds the nonces that `petra deploy` used; bring it beside the deployment file"
         )
     ports = choose_ports(3, new.first_port)
-    config = DsoConfig(
-        dso=DsoSection(database=new.database, block_seconds=new.block_seconds),
-        fabric=FabricSection(
-            host=new.host, public_host=new.public_host, port=ports[0], enrol_port=ports[1], publish_port=ports[2]
-        ),
-        policy=_policy(new.scenario),
-        prices=_prices(new.scenario, deployment),
-    )
+    values = {
+        "dso": {"database": new.database, "block_seconds": new.block_seconds},
+        "fabric": {
+            "host": new.host,
+            "public_host": new.public_host,
+            "port": ports[0],
+            "enrol_port": ports[1],
+            "publish_port": ports[2],
+        },
+        "policy": _policy(new.scenario),
+        "prices": _prices(new.scenario, deployment),
+    }
+    config = checked(DsoConfig, values, DsoConfig.FILE)
     with _new_directory(directory) as place:
         keys = Keystore.create(place / KEYS_FOLDER, password, work=new.work, secret=secret)
         keys.close()
@@ -261,19 +265,9 @@ def _prices(scenario: Scenario, deployment: Deployment) -> tuple[PriceSection, .
 
 
 def _home_section(invitation: Invitation, new: NewHome, port: int) -> HomeSection:
-    return HomeSection(
-        name=invitation.name,
-        rpc=new.rpc,
-        dso=invitation.dso,
-        dso_key=invitation.dso_key,
-        dso_endpoint=invitation.dso_endpoint,
-        enrol_endpoint=invitation.enrol_endpoint,
-        publish_endpoint=invitation.publish_endpoint,
-        gateway_url=invitation.gateway_url,
-        listen_host=new.listen_host,
-        listen_port=port,
-        block_seconds=invitation.block_seconds,
-    )
+    told = invitation.model_dump(exclude={"petra", "deployment", "token", "expires"})
+    own = {"rpc": new.rpc, "listen_host": new.listen_host, "listen_port": port}
+    return checked(HomeSection, told | own, HomeConfig.FILE)
 
 
 def _create_database(url: str | Path, keys: Keystore, role: str, signed: Path | None = None) -> None:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -23,9 +23,10 @@ _TOKEN = re.compile(r"[0-9a-f]{32,128}")
 
 
 class _Document(Section):
-    """A JSON file of one object."""
+    """A JSON file of one object, which names itself in `petra`."""
 
-    format: Literal[1] = 1
+    WORD: ClassVar[str]
+    petra: str
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -34,8 +35,8 @@ class _Document(Section):
             content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: cannot be read: {_reason(error)}") from error
-        if not isinstance(content, dict):
-            raise InputError(f"{path}: holds no JSON object")
+        if not isinstance(content, dict) or content.get("petra") != cls.WORD:
+            raise InputError(f"{path}: is not {cls.WORD}: name the right file")
         return checked(cls, content, str(path))
 
     def write(self, path: Path) -> None:
@@ -57,6 +58,8 @@ class _Document(Section):
 class Invitation(_Document):
     """How a home finds its DSO, and the token with which it may join once, until the unix second `expires`."""
 
+    WORD = "an invitation, form 1"
+    petra: str = WORD
     name: Name
     dso: Account
     dso_key: CurveKey
@@ -83,6 +86,8 @@ class Invitation(_Document):
 class HomeCard(_Document):
     """A home and its DSO, as a meter that lives apart from the home must know them."""
 
+    WORD = "a home's card, form 1"
+    petra: str = WORD
     home: Account
     home_key: CurveKey
     home_endpoint: Endpoint
@@ -102,6 +107,8 @@ class MeterCard(_Document):
     `proof`: the meter's signature, by which the DSO knows that this meter belongs to this home.
     """
 
+    WORD = "a meter's card, form 1"
+    petra: str = WORD
     meter: Account
     curve_key: CurveKey
     proof: Annotated[str, Field(pattern=r"^[0-9a-f]{130}$")]

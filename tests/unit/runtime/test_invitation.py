@@ -43,9 +43,9 @@ def invitation(tmp_path: Path) -> Invitation:
     )
 
 
-@pytest.mark.parametrize("content", ["[]", "{", "\0"])
+@pytest.mark.parametrize("content", ["[]", "{", "\0", '{"petra": "a home\'s card, form 1"}', "{}"])
 def test_file_that_is_no_invitation_is_refused(tmp_path: Path, content: str) -> None:
-    """Other JSON and other texts end in one problem with the file's name."""
+    """Other documents, other JSON and other texts end in one problem with the file's name."""
     path = tmp_path / "invitation.json"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=r"invitation\.json"):
