@@ -39,10 +39,15 @@ from petra.roles.effects import (
 )
 from petra.roles.prosumer.state import Plan, ProsumerState, Stage
 from petra.roles.prosumer.strategies import Action, CounterOffer, Post, Situation, Take, TakeBack
-from petra.settlement.prices import schedule_in_force, schedule_problems
+from petra.roles.receipts import is_long_past
+from petra.settlement.prices import in_force_from, schedule_in_force, schedule_problems
 
 # Each accepted part rounds its payment up by less than one nano-unit: room for so many parts.
 ROUNDING_RESERVE = 1_000
+# How long a plan is remembered after its timestep: its answer may still come, or its operator may want to protest.
+ENDED_KEPT_SECONDS = 3_600
+EMPTY_KEPT_SECONDS = 86_400
+BILLS_KEPT = 12
 
 
 def step(state: ProsumerState, event: Event, now: int, rng: Random) -> list[Effect]:
@@ -59,29 +64,36 @@ def step(state: ProsumerState, event: Event, now: int, rng: Random) -> list[Effe
         case Woken(phase=Phase.LOOK, timestep=timestep):
             return _advance(state, timestep, Stage.ASKED, now)
         case MessageArrived(envelope=envelope):
-            return _take_message(state, envelope)
+            return _take_message(state, envelope, now)
         case LedgerAdvanced():
             return _ledger(state, event, now)
         case ProtestWanted(message_id=message_id):
             return _protest(state, message_id, now)
         case Measured():
-            state.history.append((event.produced - event.consumed) // state.terms.timestep_seconds)
-            state.known_until = event.timestep
+            _remember(state, event)
             return []
         case _:
             return []
 
 
 def _withdraw(state: ProsumerState, timestep: int, now: int, rng: Random) -> list[Effect]:
-    """Forecast a timestep; withdraw its surplus, or its need and the money for it, to a fresh pseudonym."""
-    forecast = state.forecaster(state.history, timestep - state.known_until, state.steps_per_day)
+    """Forecast a timestep; withdraw its surplus, or its need and the money for it, to a fresh pseudonym, once."""
+    _forget(state, now)
+    if timestep in state.plans:
+        return []
+    ahead = timestep - state.known_until
+    if ahead > state.steps_per_day:  # a home whose meter was silent forecasts the same time of day
+        ahead = (ahead - 1) % state.steps_per_day + 1
+    forecast = state.forecaster(state.history, ahead, state.steps_per_day)
     low, median, high = forecast.low[-1], forecast.median[-1], forecast.high[-1]
     noted = Note(
         kind="forecast",
         fields={"home": state.name, "timestep": timestep, "low": low, "median": median, "high": high},
     )
     power = withdrawable(low, median)
-    if not state.habits.participates or not state.schedules or abs(power) < state.habits.minimum_watts:
+    deadline = _trading_ends(state, timestep) - state.deadline_margin_seconds
+    is_idle = not state.habits.participates or not state.schedules or abs(power) < state.habits.minimum_watts
+    if is_idle or now >= deadline:
         return [noted]
     plan = Plan(
         timestep=timestep,
@@ -90,7 +102,7 @@ def _withdraw(state: ProsumerState, timestep: int, now: int, rng: Random) -> lis
         pseudonym=state.new_pseudonym(),
         message_id=rng.randbytes(16),
         asked_at=now,
-        deadline=_trading_ends(state, timestep) - state.deadline_margin_seconds,
+        deadline=deadline,
     )
     state.plans[timestep] = plan
     state.by_pseudonym[plan.pseudonym] = plan
@@ -140,8 +152,8 @@ def _trading_ends(state: ProsumerState, timestep: int) -> int:
 
 def _ask_again(state: ProsumerState, timestep: int, now: int) -> list[Effect]:
     """Send the same withdrawal once more where no answer has come; the DSO answers a message id once."""
-    plan = state.plans[timestep]
-    if plan.answered or now >= plan.deadline:
+    plan = state.plans.get(timestep)
+    if plan is None or plan.answered or now >= plan.deadline:
         return []
     again = WakeAt(at=now + state.habits.retry_seconds, phase=Phase.RETRY, timestep=timestep)
     return [Resend(message_id=plan.message_id), again]
@@ -165,17 +177,18 @@ def _protest(state: ProsumerState, message_id: bytes, now: int) -> list[Effect]:
     ]
 
 
-def _take_message(state: ProsumerState, envelope: Envelope) -> list[Effect]:
-    if envelope.sender != state.dso:
+def _take_message(state: ProsumerState, envelope: Envelope, now: int) -> list[Effect]:
+    if envelope.sender != state.dso or is_long_past(envelope.deadline, now):
         return []
     match envelope.body:
         case PriceSchedule() as schedule:
-            if state.receipts.is_new(envelope) and not schedule_problems(schedule):
-                state.schedules.append(schedule)
+            if state.receipts.is_new(envelope):
+                _take_schedule(state, schedule, now)
             return [state.receipts.give(envelope)]
         case BillStatement(document=document):
             if state.receipts.is_new(envelope):
-                state.bills.append(document)
+                state.bills = [*state.bills, document][-BILLS_KEPT:]
+                state.receipts.forget(now)
             return [state.receipts.give(envelope)]
         case WithdrawalGranted(request_id=request_id):
             for plan in _plans_of(state, request_id):
@@ -189,6 +202,36 @@ def _take_message(state: ProsumerState, envelope: Envelope) -> list[Effect]:
         case _:
             pass
     return []
+
+
+def _take_schedule(state: ProsumerState, schedule: PriceSchedule, now: int) -> None:
+    """Believe prices that keep the rules and change none that were told before; drop what is over."""
+    told = {one.from_timestep for one in state.schedules}
+    if schedule.from_timestep not in told and not schedule_problems(schedule):
+        current = state.terms.timeline.current(now)
+        state.schedules = list(in_force_from([*state.schedules, schedule], current))
+
+
+def _remember(state: ProsumerState, event: Measured) -> None:
+    """Keep a measurement; a gap before it is filled with its power, but for whole days, so that days stay days."""
+    if event.timestep <= state.known_until:
+        return
+    power = (event.produced - event.consumed) // state.terms.timestep_seconds
+    missed = event.timestep - state.known_until - 1
+    if missed >= state.steps_per_day:
+        missed %= state.steps_per_day
+    state.history += [power] * (missed + 1)
+    state.known_until = event.timestep
+
+
+def _forget(state: ProsumerState, now: int) -> None:
+    """Drop plans that have long ended, and those whose assets never came."""
+    timeline = state.terms.timeline
+    for timestep, plan in list(state.plans.items()):
+        empty = not plan.asset_id and not plan.funded and not plan.in_flight
+        kept = ENDED_KEPT_SECONDS if plan.stage is Stage.ENDED else EMPTY_KEPT_SECONDS
+        if now > timeline.end(timestep) + kept and (empty or plan.stage is Stage.ENDED):
+            del state.plans[timestep], state.by_pseudonym[plan.pseudonym]
 
 
 def _plans_of(state: ProsumerState, request_id: bytes) -> list[Plan]:
