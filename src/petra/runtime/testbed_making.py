@@ -188,6 +188,7 @@ def invite(testbed: Testbed, config: DsoConfig, homes: Sequence[HomeSetup]) -> I
                 deployment=document,
                 token=token.hex(),
                 expires=expires,
+                block_seconds=testbed.block_seconds,
                 **endpoints,
             ).write(path)
             yield path
