@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, MutableMapping
+from io import FileIO
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -77,12 +78,28 @@ def _cleaned(value: object) -> object:
             return cleaned(str(value))
 
 
-def _opened(path: Path) -> TextIO:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
         raise InputError(f"{path}: no log can be written: {error.strerror}") from error
-    return os.fdopen(descriptor, "a", encoding="utf-8", buffering=1)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        yield cast("TextIO", _Patient(file))
+
+
+class _Patient:
+    """A file whose disk may be full: lines get lost then, and the service ends for the reason that it has."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._file.write(text.encode())
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
 
 
 class _FromLibraries(logging.Handler):

@@ -41,3 +41,10 @@ def test_figures_stay_and_lines_below_the_level_do_not(tmp_path: Path) -> None:
     assert (line["level"], line["event"], line["events"], line["seconds"]) == ("info", "round", 7, 0.5)
     assert line["timestamp"].endswith("Z")
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
+
+
+def test_log_on_a_full_disk_loses_lines_and_raises_nothing(tmp_path: Path) -> None:
+    """A service that ends because its disk is full must be able to say so to nobody."""
+    (tmp_path / "log").symlink_to("/dev/full")
+    with opened_log(path=tmp_path / "log") as log:
+        log.error("failed", message="the disk is full")
