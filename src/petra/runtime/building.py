@@ -80,6 +80,8 @@ def build_dso(directory: Path, password: str, *, standby: bool = False) -> Servi
         identity, terms = base.keys.identity, base.deployment.terms
         if identity != terms.dso:
             raise InputError(f"{config.keys}: holds {identity}, but the deployment's DSO is {terms.dso}")
+        if moved := check_place(base.database):  # a copy's lease says nothing about who works
+            raise RestoredDatabase([moved])
         lease = Lease(base.database, str(directory.resolve()), config.dso.lease_seconds)
         _acquire(lease, base.database.name, standby=standby)
         chain = _chain(config.dso, base.deployment, opened)
