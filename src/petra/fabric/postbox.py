@@ -1,6 +1,6 @@
 """Store and forward over any link: offers each message until its recipient says that it is stored (DESIGN 5; R19, R20).
 
-Decides: when a message is offered again (100 ms doubled up to 2 s, +- 20 %; at once when its recipient comes back), and
+Decides: when a message is offered again (500 ms doubled up to 2 s, +- 20 %; at once when its recipient comes back), and
 when that ends: acknowledged, refused for good, or past its deadline. The service's database is the store; this is its
 memory. It knows no clock: `now` is unix seconds. Invariant: a message that was added is offered until one of the three
 ends, in the order of adding as far as the link allows; order and single arrival are not promised, message ids are for
@@ -18,7 +18,7 @@ from petra.ports import Link
 from petra.wire.envelope import envelope_hash
 
 PARCELS_MAX: Final = 500_000
-_FIRST_SECONDS: Final = 0.1
+_FIRST_SECONDS: Final = 0.5
 _LONGEST_SECONDS: Final = 2.0
 _JITTER: Final = 0.2
 _SENDS_MAX: Final = 2_000  # in one pump, so that a service goes on with its round

@@ -17,6 +17,7 @@ from petra.domain.terms import Address
 from petra.errors import StoreError
 from petra.store.database import Database
 from petra.store.tables import messages
+from petra.wire.envelope import envelope_hash
 from petra.wire.keccak import keccak256
 
 Direction = Literal["in", "out"]
@@ -61,7 +62,7 @@ class StoredMessage:
             kind=envelope.kind.value,
             deadline=min(envelope.deadline, _LATEST),
             at=at,
-            hash=keccak256(raw),
+            hash=envelope_hash(raw),
             raw=raw,
         )
 

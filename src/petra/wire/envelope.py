@@ -15,6 +15,7 @@ parsed, and a contract or another language's auditor reads it by offsets, from t
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from petra.domain.messages import Body, Envelope, Kind
@@ -118,6 +119,7 @@ def open_envelope(raw: bytes, domain: bytes) -> Envelope:
     return _envelope(kind, header, decode_body(kind, encoded[_LAYOUT.size :]), raw)
 
 
+@lru_cache(maxsize=512)  # a message's name is asked for wherever it passes
 def envelope_hash(raw: bytes) -> bytes:
     """Return the 32 bytes by which receipts, bills and protests name a message: keccak256, signature included."""
     return keccak256(raw)
