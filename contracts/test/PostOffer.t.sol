@@ -206,6 +206,12 @@ contract PostOfferTest is Fixture {
         _assertOpen(1, ALICE, production, PRICE);
     }
 
+    function test_posts_at_the_maximum_price() public {
+        (uint64 production,) = _people();
+        _post(ALICE, production, MAX_PRICE);
+        _assertOpen(1, ALICE, production, MAX_PRICE);
+    }
+
     function test_posts_at_price_0() public {
         (, uint64 consumption) = _people();
         _post(BOB, consumption, 0);
