@@ -65,8 +65,9 @@ def main() -> int:
         print(json.dumps(figures))
         return 0
     print(
-        f"{figures['per_second']:.0f} withdrawals a second at {IN_FLIGHT} in flight: median {figures['median_ms']:.0f} ms, "
-        f"p99 {figures['p99_ms']:.0f} ms; {figures['granted']} of {figures['answered']} granted"
+        f"{figures['per_second']:.0f} withdrawals a second at {IN_FLIGHT} in flight: "
+        f"median {figures['median_ms']:.0f} ms, p99 {figures['p99_ms']:.0f} ms; "
+        f"{figures['granted']} of {figures['answered']} granted"
     )
     print(f"of a core the DSO took {figures['dso_cpu_share']:.2f}, the other process {figures['load_cpu_share']:.2f}")
     print(f"homes served: {figures['per_second'] * 900:,.0f} at T = 900 s, {figures['per_second'] * 4:,.0f} at T = 4 s")
@@ -150,9 +151,8 @@ def load(
         keys, invitation, MeterCard(meter=meter.address, curve_key=bytes(32).hex(), proof=proof.hex()), domain,
         patience_seconds=20,
     )  # fmt: skip
-    server = Server(
-        endpoint=invitation.dso_endpoint, curve_public=bytes.fromhex(invitation.dso_key), account=Address(invitation.dso)
-    )
+    dso_key, account = bytes.fromhex(invitation.dso_key), Address(invitation.dso)
+    server = Server(endpoint=invitation.dso_endpoint, curve_public=dso_key, account=account)
     intake = Intake(domain=domain, addresses={keys.identity}, kinds=TO_HOME, clock=time.time)
     home = _Home(keys, ZmqClient(server, keys.curve, intake), server.account, domain)
     home.timestep = deployment.terms.timeline.current(int(time.time())) + 2

@@ -103,6 +103,7 @@ class LedgerWorker(threading.Thread):
         self._records: list[LedgerRecord] = []  # read, and kept while the node fails half-way
         self._stored = True
         self._resent_at = 0.0
+        self._asked_at: Checkpoint | None = None  # the last final block when outcomes were asked for
         self._through_at = 0  # unix second of the last final block that was read
         self._refused: dict[str, Outcome] = {}  # in a dry run
         self._told: set[str] = set()
@@ -194,8 +195,10 @@ class LedgerWorker(threading.Thread):
 
     def _read(self) -> None:
         self._records += self._reader.advance()
-        outcomes = [*self._client.outcomes(), *self._unsigned()]
         through = self._reader.trail[-1].checkpoint
+        # Nothing ends between two final blocks, and a DSO may have thousands of transactions to ask about.
+        outcomes = [*(self._client.outcomes() if through != self._asked_at else ()), *self._unsigned()]
+        self._asked_at = through
         if through.block_number > self.head or not self._through_at:
             self._through_at = self._chain.block(through.block_number).timestamp
         self.head = max(self.head, through.block_number)
