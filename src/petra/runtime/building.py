@@ -27,6 +27,7 @@ from petra.fabric.zmq_server import ZmqServer
 from petra.ledger.fold import LedgerView
 from petra.network.deployment import Deployment, check_deployment, read_deployment
 from petra.ports import Link
+from petra.roles.dso.state import DsoState
 from petra.roles.meter import MeterState
 from petra.runtime.agenda import Boundaries
 from petra.runtime.config import DsoConfig, HomeConfig, MeterConfig, Node
@@ -35,6 +36,7 @@ from petra.runtime.dso_tables import DsoTables, Members
 from petra.runtime.ledger_worker import LedgerWorker
 from petra.runtime.links import Links
 from petra.runtime.parts import dso_part, home_part, meter_part
+from petra.runtime.price_board import PriceBoard
 from petra.runtime.records import Records, Round
 from petra.runtime.sensors import read_series, sensor
 from petra.runtime.service import Part, Service
@@ -93,9 +95,9 @@ def build_dso(directory: Path, password: str, *, standby: bool = False) -> Servi
         records = Records(
             base.database, transactions, lease=lease, lease_seconds=seconds, with_round=tables.write
         )
-        link = _doors(config, base, Members(state), opened)
+        link, board = _doors(config, base, state, opened)
         ledger = _ledger(base, chain, config.dso, transactions=transactions, records=records, link=link)
-        part = dso_part(state, OrderStore(base.database), tables.differences)
+        part = dso_part(state, OrderStore(base.database), tables.differences, board.look)
         return _service(base, part, records, link, ledger=ledger, closing=opened.pop_all())
 
 
@@ -167,15 +169,23 @@ def build_meter(directory: Path, password: str) -> Service:
         return _service(base, part, records, Links(*clients), closing=opened.pop_all())
 
 
-def _doors(config: DsoConfig, base: _Base, members: Members, opened: ExitStack) -> Link:
+def _doors(config: DsoConfig, base: _Base, state: DsoState, opened: ExitStack) -> tuple[Link, PriceBoard]:
     """Open the DSO's doors: for members, for newcomers, for what is published, and the gateway where there is one."""
-    fabric = config.fabric
+    fabric, members = config.fabric, Members(state)
     server = ZmqServer(f"tcp://{fabric.host}:{fabric.port}", base.keys.curve, members, base.intake(TO_DSO))
     opened.callback(server.close)
     server.open_enrolment(f"tcp://{fabric.host}:{fabric.enrol_port}", base.intake({Kind.ENROL}))
     server.open_publisher(f"tcp://{fabric.host}:{fabric.publish_port}")
+    board = PriceBoard(
+        dso=base.keys.identity,
+        keys=base.keys,
+        domain=base.domain,
+        timeline=base.deployment.terms.timeline,
+        schedules=lambda: state.policy.schedules,
+        publish=[server.publish],
+    )
     if not fabric.gateway_port:
-        return server
+        return server, board
     from petra.fabric.gateway import GatewayServer  # noqa: PLC0415 a web server, which most services do not need
     from petra.fabric.gateway_thread import Tls  # noqa: PLC0415 as above
 
@@ -187,7 +197,8 @@ def _doors(config: DsoConfig, base: _Base, members: Members, opened: ExitStack) 
         guests_say={Kind.ENROL},
     )
     opened.callback(gateway.close)
-    return Links(server, gateway)
+    board.publish.append(gateway.publish)
+    return Links(server, gateway), board
 
 
 def _way_to_dso(config: HomeConfig, base: _Base) -> Link:
@@ -199,7 +210,12 @@ def _way_to_dso(config: HomeConfig, base: _Base) -> Link:
         sign = partial(base.keys.sign, base.keys.identity)
         gateway = Gateway(url=home.gateway_url, account=Address(home.dso))
         return GatewayClient(gateway, base.keys.identity, sign, base.intake(TO_HOME))
-    dso = Server(endpoint=home.dso_endpoint, curve_public=bytes.fromhex(home.dso_key), account=Address(home.dso))
+    dso = Server(
+        endpoint=home.dso_endpoint,
+        curve_public=bytes.fromhex(home.dso_key),
+        account=Address(home.dso),
+        prices=home.publish_endpoint,
+    )
     return ZmqClient(dso, base.keys.curve, base.intake(TO_HOME))
 
 

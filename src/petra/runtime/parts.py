@@ -27,7 +27,9 @@ from petra.wire.keccak import keccak256
 Sensor = Callable[[int], Measured]  # what flowed in a timestep
 
 
-def dso_part(state: DsoState, orders: OrderStore, differences: Callable[[], list[str]]) -> Part:
+def dso_part(
+    state: DsoState, orders: OrderStore, differences: Callable[[], list[str]], shows: Callable[[], None]
+) -> Part:
     """Return the DSO's part: it opens once, and then lives from messages, blocks, timers and its operator's orders."""
     return Part(
         name="dso",
@@ -37,6 +39,7 @@ def dso_part(state: DsoState, orders: OrderStore, differences: Callable[[], list
         first=(Woken(phase=Phase.OPEN, timestep=state.first_timestep),),
         orders=partial(_waiting, orders),
         differences=differences,
+        shows=shows,
     )
 
 

@@ -60,6 +60,7 @@ class Part:
         heard: what a message is to the role.
         orders: what its operator has ordered and it has not taken: positions and events.
         differences: what its rebuilt state and tables of its own disagree about.
+        shows: called after each round; what is shown there is stored by then, and may be shown again.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Part:
     calendar: Callable[[int, bool], Sequence[Woken | Measured]] = lambda timestep, newest: ()
     orders: Callable[[], Sequence[tuple[int, Order]]] = lambda: ()
     differences: Callable[[], list[str]] = lambda: []
+    shows: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -139,6 +141,7 @@ class Service:
             self._point("commit.after")
             self._release(current)
         self.postbox.pump(self.clock())
+        self.part.shows()
 
     def close(self) -> None:
         """Let go of everything; what is under way is in the database."""

@@ -20,6 +20,7 @@ from petra.domain.messages import (
     WithdrawAssets,
 )
 from petra.domain.quantities import energy_of, payment_rounded_up
+from petra.domain.terms import NO_ADDRESS
 from petra.ledger.fold import LedgerView
 from petra.roles.effects import (
     Effect,
@@ -184,7 +185,8 @@ def _take_message(state: ProsumerState, envelope: Envelope, now: int) -> list[Ef
         case PriceSchedule() as schedule:
             if state.receipts.is_new(envelope):
                 _take_schedule(state, schedule, now)
-            return [state.receipts.give(envelope)]
+            # What is published to everybody is nobody's to confirm.
+            return [state.receipts.give(envelope)] if envelope.recipient != NO_ADDRESS else []
         case BillStatement(document=document):
             if state.receipts.is_new(envelope):
                 state.bills = [*state.bills, document][-BILLS_KEPT:]
