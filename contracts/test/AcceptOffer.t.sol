@@ -363,6 +363,20 @@ contract AcceptOfferTest is Fixture {
         _assertBalance(BOB, 1);
     }
 
+    /// 1 W over one timestep of 7 s at this price is 4 nano-units and the smallest part of one that there is.
+    function test_the_acceptor_of_an_ask_pays_the_ceiling_of_the_smallest_excess() public {
+        IPetra.Terms memory terms = _terms();
+        terms.timestepSeconds = 7;
+        petra = _deploy(terms);
+        uint64 price = 2_057_143;
+        vm.assertEq(7 * uint256(price), 4 * 3_600_000 + 1, "what it costs");
+        _post(ALICE, _grant(ALICE, 1, 1000, 1000), price);
+        _fund(BOB, 5);
+        _accept(BOB, 1, _grant(BOB, -1, 1000, 1000));
+        _assertBalance(ALICE, 5);
+        _assertBalance(BOB, 0);
+    }
+
     function test_one_watt_may_be_left_inside() public {
         _post(ALICE, _grant(ALICE, 2, 4, 4), 4000);
         _fund(BOB, 1);

@@ -34,6 +34,17 @@ contract ConstructorTest is Fixture {
         _assertUnusable(terms);
     }
 
+    function test_takes_timesteps_of_4_seconds_and_of_an_hour_and_assets_of_one_timestep() public {
+        IPetra.Terms memory terms = _terms();
+        terms.maxLength = 1;
+        terms.timestepSeconds = 4;
+        vm.assertEq(_deploy(terms).terms().timestepSeconds, 4, "the shortest");
+        terms.timestepSeconds = 3600;
+        vm.assertEq(_deploy(terms).terms().timestepSeconds, 3600, "the longest");
+        terms.dso = address(1);
+        vm.assertEq(_deploy(terms).terms().dso, address(1), "any DSO but 0");
+    }
+
     function testFuzz_keeps_every_term(IPetra.Terms memory terms) public {
         if (terms.dso == address(0)) terms.dso = DSO;
         if (terms.maxLength == 0) terms.maxLength = 1;
