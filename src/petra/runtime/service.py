@@ -42,7 +42,7 @@ from petra.runtime.records import DiaryRow, Records, Round
 from petra.store.messages import StoredMessage
 from petra.wire.envelope import Header, address_proof_digest, envelope_hash, open_envelope, seal
 
-ARRIVALS_MAX = 200  # in one round
+ARRIVALS_MAX = 32  # in one round: while it is stored, others can send
 PATIENCE_SECONDS = 0.25
 REPLAYED = "replayed"  # other bytes under an id that its sender has used
 GRACE_SECONDS = 86_400  # a message is offered so long after its deadline: its recipient answers that it is too late
