@@ -7,6 +7,7 @@ nursery, so that a death costs the harness no interpreter's start.
 import os
 import signal
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +76,8 @@ class Rig:
         self.testbed: Testbed = up(directory, small_world(), plan)
         self.nursery = Nursery(directory)
         self.recoveries: list[float] = []
+        self._watched: list[Child] = []
+        self._last: dict[str, Child] = {}  # by service: what was begun last
 
     def place(self, role: str, number: int = 0) -> Place:
         """Return a service by its role; homes and meters are numbered."""
@@ -89,7 +92,7 @@ class Rig:
 
     def die(self, place: Place, point: str) -> None:
         """Start a service that is down, and wait until it dies at a place."""
-        child = serve(self.nursery, self.testbed, place, crash_at=point)
+        child = self._last[place.name] = serve(self.nursery, self.testbed, place, crash_at=point)
         assert self.nursery.wait_ended([child], REACHED_SECONDS), f"{place.name} did not come by {point}"
         assert child.exit_code == -signal.SIGKILL, f"{place.name} ended with {child.exit_code}, not at {point}"
 
@@ -103,7 +106,20 @@ class Rig:
 
     def begin(self, place: Place) -> Child:
         """Start a service that is down."""
-        return serve(self.nursery, self.testbed, place)
+        self._last[place.name] = serve(self.nursery, self.testbed, place)
+        return self._last[place.name]
+
+    def watch(self, child: Child) -> None:
+        """Count the recovery of a service that was begun, unless it is killed before it is ready."""
+        self._watched.append(child)
+
+    def wait_watched(self, needed: Iterable[Child] = ()) -> None:
+        """Return when those that are needed (all that live, unless named) are ready."""
+        self.nursery.hear()
+        alive = [child for child in self._watched if child.exit_code is None]
+        self.nursery.wait_ready(needed or alive, READY_SECONDS)
+        self.recoveries += [one.ready_at - one.born_at for one in self._watched if one.ready_at is not None]
+        self._watched.clear()
 
     def kill(self, place: Place) -> None:
         """End a service as the kernel would that has no memory left."""
@@ -145,8 +161,13 @@ class Rig:
         down(self.testbed.directory, remove=True)
 
     def _end(self, place: Place, number: signal.Signals) -> None:
-        process = holder(place)
-        if process is not None:
+        self.nursery.hear()
+        last = self._last.get(place.name)
+        if last is not None and last.exit_code is None:  # it may be so young that it has not taken its keys yet
+            assert self.nursery.wait(lambda: last.process_id > 0, READY_SECONDS), f"{place.name} is not born"
+            os.kill(last.process_id, number)
+            assert self.nursery.wait_ended([last], READY_SECONDS), f"{place.name} does not end"
+        elif (process := holder(place)) is not None:  # forked by the nursery that made the testbed
             os.kill(process, number)
         deadline = time.monotonic() + READY_SECONDS
         while holder(place) is not None:

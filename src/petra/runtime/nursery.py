@@ -93,6 +93,11 @@ class Nursery:
             self._hear(min(0.5, max(0.0, deadline - time.monotonic())))
         return True
 
+    def hear(self) -> None:
+        """Hear what the children have told by now."""
+        while self._hear(0):
+            pass
+
     def wait_ready(self, children: Iterable[Child], seconds: float) -> None:
         """Return when all are ready; WorldError where one ended, or the time is over."""
         waited = list(children)
@@ -118,11 +123,11 @@ class Nursery:
         self._process.wait(timeout=10)
         self._process.stdout.close()
 
-    def _hear(self, seconds: float) -> None:
+    def _hear(self, seconds: float) -> bool:
         assert self._process.stdout is not None, "it was asked for"
         place = self._process.stdout.fileno()
         if not select.select([place], [], [], seconds)[0]:
-            return
+            return False
         read = os.read(place, 65_536)
         if not read:
             raise WorldError(f"the nursery has ended; {LOG_FILE} says why")
@@ -132,8 +137,8 @@ class Nursery:
             child = self._children[news["number"]]
             child.process_id = news.get("born", child.process_id)
             child.exit_code = news.get("ended", child.exit_code)
-            if "ready" in news:
-                child.ready_at = time.monotonic()
+            child.ready_at = news.get("ready", child.ready_at)
+        return True
 
 
 def children_of(directory: Path) -> list[int]:
@@ -213,7 +218,7 @@ def _live(order: dict[str, Any]) -> None:
         task: Task = getattr(sys.modules[module], function)
 
         def ready() -> None:
-            _tell(telling, number=order["number"], ready=True)
+            _tell(telling, number=order["number"], ready=time.monotonic())
             os.close(telling)
 
         code = task(order["arguments"], ready)

@@ -19,7 +19,7 @@ from petra.domain.blocks import LedgerRecord
 from petra.domain.calls import AddEnergyAsset, AddFinancialBalance, Call
 from petra.domain.events import AssetAdded, FinancialAdded, FinancialDeposited
 from petra.domain.messages import FailedWithdrawal, Kind, WithdrawalGranted, WithdrawAssets
-from petra.domain.terms import Address
+from petra.domain.terms import NO_ADDRESS, Address
 from petra.ledger.fold import LedgerView
 from petra.network.deployment import read_deployment
 from petra.runtime.config import DsoConfig
@@ -127,7 +127,8 @@ def _messages(services: Sequence[_Service], at_rest: bool, quiet_since: int) -> 
             elif other is not None and other.message.raw != row.message.raw:
                 yield f"{service.place.name}: a {row.message.kind} arrived with other bytes"
     for name, row in received.items():
-        if name not in sent and row.message.kind not in _ENROLMENT:
+        published = row.message.recipient == NO_ADDRESS  # the DSO's prices, for everybody
+        if name not in sent and not published and row.message.kind not in _ENROLMENT:
             yield f"a {row.message.kind} was received that nobody sent"
     if at_rest:
         for service in services:
