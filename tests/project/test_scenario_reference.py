@@ -1,4 +1,4 @@
-"""The page about scenarios says what the schema says."""
+"""The pages about scenarios and configuration say what the models say."""
 
 import subprocess
 import sys
@@ -6,8 +6,8 @@ import sys
 from tests.project.sources import CHECKOUT
 
 
-def test_scenario_page_is_what_the_schema_says() -> None:
-    """docs/reference/scenario.md equals what scripts/scenario_reference.py would write now."""
+def test_pages_are_what_the_models_say() -> None:
+    """Both equal what scripts/scenario_reference.py would write now."""
     command = [sys.executable, "scripts/scenario_reference.py", "--check"]
     checked = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr

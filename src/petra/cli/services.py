@@ -91,7 +91,19 @@ def standing(config: "ServiceConfig", database: "Database") -> dict[str, Any]:
         "events": Diary(database).last_number(),
         "messages_waiting": len(MessageStore(database).undelivered(int(time.time()))),
         "orders_waiting": len(OrderStore(database).waiting()),
+        "journal": _journal(database),
     }
+
+
+def _journal(database: "Database") -> dict[str, int]:
+    """Return how often each kind of note stands in the service's journal."""
+    import sqlalchemy as sql
+
+    from petra.store.tables import notes
+
+    count = sql.func.count().label("count")
+    rows = database.read(sql.select(notes.c.kind, count).group_by(notes.c.kind).order_by(notes.c.kind))
+    return {row.kind: int(row._mapping["count"]) for row in rows}
 
 
 def told(facts: dict[str, Any]) -> str:
@@ -103,6 +115,8 @@ def told(facts: dict[str, Any]) -> str:
 def _word(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {count}" for name, count in value.items()) or "nothing yet"
     return "not known" if value is None else str(value)
 
 
