@@ -11,7 +11,7 @@ LEDGER ?= $$(python scripts/bootstrap.py ledger)
 CODE := $(shell for folder in src tests scripts benchmarks examples; do find $$folder -name '*.py' 2>/dev/null | grep -q . && echo $$folder; done)
 FORGE = $$(python -c 'from petra.tools import find_foundry; print(find_foundry("forge") or "forge")')
 
-.PHONY: help setup demo test test-marked test-all lint fix typecheck layers verify verify-client contracts check bench lock network-tools verify-network clean
+.PHONY: help setup demo test test-marked test-all lint fix typecheck layers verify verify-client contracts check bench lock network-tools verify-network verify-services clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -25,10 +25,10 @@ demo: $(USE) $(if $(filter memory,$(LEDGER)),,$(NODE)) ## simulate the paper's c
 	@echo "The report: runs/demo/report.html"
 
 test: $(DEV) $(NODE) ## run the tests (under two minutes)
-	python -m pytest -q -n 2 -m "not slow and not geth" $(ARGS)
+	python -m pytest -q -n 2 -m "not slow and not geth and not postgresql" $(ARGS)
 
 test-marked: $(DEV) $(NODE) network-tools ## run the other tests: the slow ones, and those on a network of validators
-	python -m pytest -q -n 2 -m "slow or geth" $(ARGS)
+	python -m pytest -q -n 2 -m "slow or geth or postgresql" $(ARGS)
 
 test-all: test test-marked ## run every test
 
@@ -74,6 +74,12 @@ network-tools: $(USE) ## build geth, the node of `petra network`, into .tools
 
 verify-network: $(USE) network-tools ## play the case study on real validators that die, part, censor or lie (20 minutes)
 	python scripts/verify_network.py
+
+verify-services: $(DEV) $(NODE) ## kill the live services at every point, in ordered pairs and 1,000 times at random (two hours)
+	python scripts/verify_services.py points
+	python scripts/verify_services.py cold
+	python scripts/verify_services.py kills
+	python scripts/verify_services.py pairs
 
 clean: ## remove everything that make made, but no run
 	rm -rf .venv .tools node_modules .setup.log .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache contracts/out contracts/cache
