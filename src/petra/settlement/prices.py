@@ -8,10 +8,14 @@ from collections.abc import Sequence
 
 from petra.domain.messages import PriceSchedule
 
+PRICE_MAX = 10**12  # nano-units per kWh: no misprint may bring an amount that the books cannot hold
+
 
 def schedule_problems(schedule: PriceSchedule) -> list[str]:
     """Return what is wrong with a schedule, a sentence each; empty if homes, DSO and audit may accept it."""
     problems = []
+    if max(schedule.retail, schedule.feed_in, schedule.grid_fee, schedule.imbalance, schedule.bulk) > PRICE_MAX:
+        problems.append(f"no price may be above {PRICE_MAX}")
     if min(schedule.feed_in, schedule.grid_fee, schedule.bulk) < 0:
         problems.append("feed-in, grid fee and bulk price must not be negative")
     if not schedule.feed_in <= schedule.local <= schedule.retail:

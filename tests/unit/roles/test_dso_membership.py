@@ -212,6 +212,17 @@ def test_a_newcomer_withdraws_and_is_settled_from_its_first_timestep_on(desk: De
     assert desk.state.alarms == [] and sum(desk.state.books.balances.values()) == 0
 
 
+def test_a_meter_that_ran_before_is_not_billed_for_its_past(desk: Desk, newcomer: Newcomer) -> None:
+    """Its first reading says only where it stands: until then the firm import is assumed, from then on it counts."""
+    desk.hear(newcomer.request())
+    desk.members["new"] = desk.state.members[newcomer.address]
+    meter(desk, "new", {6: (7 * 10**15, 9 * 10**15), 7: (7 * 10**15, 9 * 10**15 + 5)})
+    for timestep in range(2, 8):
+        desk.settle(timestep)
+    settled = [desk.state.settled[timestep][newcomer.address] for timestep in (5, 6, 7)]
+    assert [(one.consumed, one.provisional) for one in settled] == [(900_000, True), (900_000, True), (5, False)]
+
+
 def test_a_revoked_home_is_settled_as_far_as_it_was_granted(desk: Desk) -> None:
     """What was promised is settled to the end; after that no firm import is assumed for ever."""
     account = desk.members["a"].address

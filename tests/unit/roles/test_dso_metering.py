@@ -10,7 +10,7 @@ from petra.domain.calls import (
     AcceptOffer,
     PostOffer,
 )
-from petra.roles.dso.metering import metered
+from petra.roles.dso.metering import POWER_WATTS_MAX, metered
 from petra.roles.effects import Note, Resend, Send
 from petra.settlement.books import BULK
 from petra.settlement.lines import LineKind
@@ -118,6 +118,9 @@ def test_reading_that_comes_before_the_one_it_follows_loses_no_joule() -> None:
         ({4: (100, 100), 0: (0, 0)}, "no timestep of this run"),
         ({4: (100, 100), LAST + 1: (200, 200)}, "no timestep of this run"),
         ({4: (100, 100), 2**60: (200, 200)}, "no timestep of this run"),
+        ({4: (100, 100), 5: (2**64 - 1, 100)}, "more energy than any home"),
+        ({5: (100, 2**64 - 1), 4: (100, 100)}, "more energy than any home"),
+        ({4: (0, 0), 5: (0, POWER_WATTS_MAX * T + 1)}, "more energy than any home"),
     ],
 )
 def test_impossible_reading_is_not_taken(readings: dict[int, tuple[int, int]], words: str) -> None:

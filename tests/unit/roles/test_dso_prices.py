@@ -26,8 +26,8 @@ NEW = replace(PRICES, from_timestep=9, retail=40 * CENT, imbalance=90 * CENT)  #
         (replace(NEW, local=NEW.retail + 1), NOW, "must lie between"),
         (replace(NEW, imbalance=NEW.retail + NEW.grid_fee - 1), NOW, "at least retail"),
         (replace(NEW, bulk=-1), NOW, "not be negative"),
-        (replace(NEW, retail=2**64, imbalance=2**65), NOW, "does not fit"),
-        (replace(NEW, local=10**12 + 1, retail=10**13, imbalance=10**14), NOW, "highest price of the contract"),
+        (replace(NEW, retail=2**64, imbalance=2**65), NOW, "no price may be above"),
+        (replace(NEW, from_timestep=2**64), NOW, "does not fit"),
     ],
 )
 def test_prices_that_break_a_rule_are_refused(schedule: PriceSchedule, now: int, problem: str) -> None:
@@ -37,6 +37,14 @@ def test_prices_that_break_a_rule_are_refused(schedule: PriceSchedule, now: int,
     assert isinstance(note, Note) and note.kind == "schedule-refused"
     assert problem in str(note.fields["problems"])
     assert desk.state.policy.schedules == (PRICES,)
+
+
+def test_a_local_price_that_the_contract_refuses_is_refused() -> None:
+    """Nobody could post an offer at it."""
+    desk = Desk()
+    desk.state.terms = replace(desk.terms, max_price=NEW.local - 1)
+    (note,) = desk.give(ScheduleAdded(schedule=NEW))
+    assert isinstance(note, Note) and "highest price of the contract" in str(note.fields["problems"])
 
 
 def test_a_published_schedule_is_not_replaced() -> None:

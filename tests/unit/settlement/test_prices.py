@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from petra.domain.messages import PriceSchedule
-from petra.settlement.prices import schedule_in_force, schedule_problems
+from petra.settlement.prices import PRICE_MAX, in_force_from, schedule_in_force, schedule_problems
 from tests.unit.settlement.strategies import price_schedules
 from tests.unit.settlement.test_lines import PRICES
 
@@ -20,6 +20,8 @@ from tests.unit.settlement.test_lines import PRICES
         ("feed_in", -1, "must not be negative"),
         ("grid_fee", -1, "must not be negative"),
         ("bulk", -1, "must not be negative"),
+        ("imbalance", PRICE_MAX + 1, "no price may be above"),
+        ("bulk", PRICE_MAX + 1, "no price may be above"),
     ],
 )
 def test_schedule_just_beyond_a_bound_is_refused(field: str, value: int, words: str) -> None:
@@ -44,3 +46,11 @@ def test_last_schedule_that_has_begun_holds() -> None:
     early, late = replace(PRICES, from_timestep=3), replace(PRICES, from_timestep=7, retail=31)
     assert [schedule_in_force([late, early], timestep) for timestep in (3, 6, 7, 99)] == [early, early, late, late]
     assert schedule_in_force([early, late], 2) == early
+
+
+def test_what_holds_and_what_comes_is_told_to_newcomers() -> None:
+    """The schedule in force and every later one, none that is over."""
+    schedules = [replace(PRICES, from_timestep=first) for first in (3, 7, 9)]
+    assert in_force_from(schedules, 7) == tuple(schedules[1:])
+    assert in_force_from(schedules, 2) == tuple(schedules)
+    assert in_force_from(schedules, 99) == (schedules[2],)

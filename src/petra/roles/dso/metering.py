@@ -2,13 +2,16 @@
 
 Decides: whether a reading is taken, and what a gap between two readings means. Knows no price and no position.
 Invariants: registers never fall from reading to reading; the energies of the timesteps of a gap come to the difference
-of the registers at its ends. Registers stand at 0 when a home's first timestep begins, unless a reading says otherwise.
+of the registers at its ends. Registers stand at 0 when the run begins, unless a reading says otherwise; of a home that
+was enrolled later nothing is known before its first reading.
 """
 
 from petra.domain.messages import MeterReading
 from petra.roles.dso.state import DsoState, Member
 from petra.roles.meter import FIRST_LINK, link_of
 from petra.settlement.lines import spread_evenly
+
+POWER_WATTS_MAX = 10**7
 
 
 def is_final(state: DsoState, timestep: int, now: int) -> bool:
@@ -34,6 +37,10 @@ def reading_problem(state: DsoState, member: Member, reading: MeterReading, now:
     for other in (before, after):
         if other is not None and not _in_order(reading, known.reading(other)):
             return f"a register runs backwards between timesteps {min(other, timestep)} and {max(other, timestep)}"
+    if before is not None and _is_too_much(state, known.reading(before), reading):
+        return "more energy than any home can use or make"
+    if after is not None and _is_too_much(state, reading, known.reading(after)):
+        return "more energy than any home can use or make"
     # A gap is divided whole or not at all: joules that were settled for good must not be settled twice.
     if after is not None and is_final(state, _first_of_gap(state, member, before), now):
         return "it divides a gap that is settled for good"
@@ -62,6 +69,8 @@ def metered(state: DsoState, member: Member, timestep: int) -> tuple[int, int] |
         return None
     first = _first_of_gap(state, member, before)
     length, index = until - first + 1, timestep - first
+    if before is None and member.first_timestep > 0:
+        return None  # it was enrolled while its meter ran: its first reading says only where the next one begins
     begin, end = (0, 0) if before is None else _registers(known.reading(before)), _registers(known.reading(until))
     produced, consumed = (spread_evenly(end[side] - begin[side], length)[index] for side in (0, 1))
     if length > 1:
@@ -92,6 +101,12 @@ def chain_breaks(state: DsoState, member: Member) -> list[int]:
             breaks.append(reading.timestep)
         link = link_of(reading)
     return breaks
+
+
+def _is_too_much(state: DsoState, earlier: MeterReading, later: MeterReading) -> bool:
+    """Say whether no home could do that: one broken register must not spoil the books of all."""
+    most = (later.timestep - earlier.timestep) * POWER_WATTS_MAX * state.terms.timestep_seconds
+    return max(later.produced - earlier.produced, later.consumed - earlier.consumed) > most
 
 
 def _first_of_gap(state: DsoState, member: Member, before: int | None) -> int:
