@@ -53,7 +53,7 @@ def live(
     with guarded():
         begun = time.monotonic()
         _check_numbers(timestep_seconds, timesteps, confirmations)
-        world = _in_time(read_world(scenario, block_seconds), timesteps, horizon, gate)
+        world = in_time(read_world(scenario, block_seconds), timesteps, horizon, gate)
         target = out or Path("runs") / f"{world.scenario.run.name}-live"
         with run_directory(target, force=force) as directory:
             from petra.runtime.live import LiveSettings, play_live
@@ -90,7 +90,7 @@ def _check_numbers(timestep_seconds: int, timesteps: int | None, confirmations: 
         raise InputError(problems)
 
 
-def _in_time(world: "World", timesteps: int | None, horizon: int | None, gate: int | None) -> "World":
+def in_time(world: "World", timesteps: int | None, horizon: int | None, gate: int | None) -> "World":
     """Return the world cut to its first timesteps, traded with another lead."""
     time_settings = world.scenario.time
     ahead_before = time_settings.gate_timesteps + time_settings.horizon_timesteps

@@ -6,7 +6,7 @@ Exit codes: 0 done; 1 done, but a promise is broken; 2 bad input, nothing change
 
 import typer
 
-from petra.cli import dso, evidence, meter, network, prosumer
+from petra.cli import dso, evidence, meter, network, prosumer, testbed
 from petra.cli.backup import backup, restore
 from petra.cli.deploy import deploy
 from petra.cli.doctor import doctor
@@ -27,6 +27,7 @@ app.command()(simulate)
 app.command()(live)
 app.command()(report)
 app.add_typer(network.app, name="network")
+app.add_typer(testbed.app, name="testbed")
 app.command()(deploy)
 app.add_typer(dso.app, name="dso")
 app.add_typer(prosumer.app, name="prosumer")

@@ -22,6 +22,7 @@ from petra.runtime.local_chain import chain_runs, end_chain, start_chain
 from petra.runtime.nursery import Child, Nursery, children_of, end_children
 from petra.runtime.testbed_layout import PASSWORD_FILE, Place, Testbed, holder
 from petra.runtime.testbed_making import KEY_FILE, choose_homes, deploy_contract, invite, make_dso, write_profile
+from petra.runtime.testbed_play import ends_at
 
 SERVE, MAKE_HOME = "petra.runtime.testbed_tasks:serve", "petra.runtime.testbed_tasks:make_home"
 _READY_SECONDS = 60.0
@@ -40,6 +41,7 @@ class Plan:
         lead_seconds: from the deployment to timestep 0; None = about as long as it takes until all are ready.
         seed: of the shifts by which homes beyond the scenario's differ.
         database: of the DSO, a URL; empty = a file.
+        plays: whether the homes fall silent after the scenario's last timestep, instead of going on for ever.
     """
 
     homes: int | None = None
@@ -49,6 +51,7 @@ class Plan:
     lead_seconds: int | None = None
     seed: int = 1
     database: str = ""
+    plays: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,7 @@ def up(directory: Path, world: World, plan: Plan) -> Testbed:
         nursery = Nursery(directory)  # it imports while we go on
         try:
             testbed = _begin(directory, chosen, plan)
-            _settle_in(testbed, _played(chosen, testbed), nursery, plan)
+            _settle_in(testbed, played(chosen, testbed), nursery, plan)
         finally:
             nursery.close()
     except BaseException:
@@ -127,6 +130,14 @@ def runs(directory: Path) -> bool:
     return bool(children_of(directory)) or chain_runs(directory)
 
 
+def played(world: World, testbed: Testbed) -> World:
+    """Return the world of a testbed in the testbed's own time."""
+    genesis: int = json.loads(testbed.deployment.read_text(encoding="utf-8"))["terms"]["genesis"]
+    settings = world.scenario.chain.model_copy(update={"block_seconds": testbed.block_seconds})
+    scenario = world.scenario.model_copy(update={"chain": settings})
+    return in_real_time(replace(world, scenario=scenario), genesis, testbed.timestep_seconds)
+
+
 def serve(nursery: Nursery, testbed: Testbed, place: Place, *, crash_at: str = "") -> Child:
     """Let a nursery fork a service."""
     arguments = {"role": place.role, "directory": str(place.directory), "password": testbed.password}
@@ -165,6 +176,7 @@ def _begin(directory: Path, world: World, plan: Plan) -> Testbed:
         network=network,
         port=port,
         rpc=rpc,
+        plays=plan.plays,
     )
     lead = plan.lead_seconds
     if lead is None:
@@ -177,14 +189,6 @@ def _begin(directory: Path, world: World, plan: Plan) -> Testbed:
 def _terms(testbed: Testbed, world: World, genesis: int) -> Terms:
     key = KeyFile(testbed.directory / KEY_FILE)
     return in_real_time(world, genesis, testbed.timestep_seconds).terms(key.address)
-
-
-def _played(world: World, testbed: Testbed) -> World:
-    """Return the world in the testbed's own time."""
-    genesis: int = json.loads(testbed.deployment.read_text(encoding="utf-8"))["terms"]["genesis"]
-    settings = world.scenario.chain.model_copy(update={"block_seconds": testbed.block_seconds})
-    scenario = world.scenario.model_copy(update={"chain": settings})
-    return in_real_time(replace(world, scenario=scenario), genesis, testbed.timestep_seconds)
 
 
 def _settle_in(testbed: Testbed, world: World, nursery: Nursery, plan: Plan) -> None:
@@ -210,7 +214,9 @@ def _settle_in(testbed: Testbed, world: World, nursery: Nursery, plan: Plan) -> 
 def _home_arguments(testbed: Testbed, world: World, home: HomeSetup, invitation: Path) -> dict[str, Any]:
     name, strategy = home.profile.name, world.scenario.strategy
     profile = testbed.directory / "profiles" / f"{name}.csv"
-    write_profile(world, home.profile, profile)
+    # Until everything is settled and billed, and then for as long as a slow machine may need.
+    silent = 2 * len(range(world.genesis, ends_at(world), world.timestep_seconds)) if testbed.plays else 0
+    write_profile(world, home.profile, profile, silent_timesteps=silent)
     return {
         "directory": str(testbed.home(name).directory),
         "invitation": str(invitation),

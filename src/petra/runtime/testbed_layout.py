@@ -44,6 +44,7 @@ class Testbed:
         network: directory of the `petra network` whose chain it uses; empty = a chain of its own.
         port: of the own chain; 0 = none.
         rpc: URLs of the chain's nodes.
+        plays: whether the homes fall silent after the scenario's last timestep, instead of going on for ever.
     """
 
     __test__ = False  # pytest: this is no test, whatever its name
@@ -56,6 +57,7 @@ class Testbed:
     network: str
     port: int
     rpc: tuple[str, ...]
+    plays: bool = False
 
     @property
     def dso(self) -> Place:

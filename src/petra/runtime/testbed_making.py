@@ -78,14 +78,16 @@ def _shifted(world: World, pattern: HomeSetup, place: int, rng: Random) -> HomeS
     return replace(pattern, profile=profile)
 
 
-def write_profile(world: World, profile: HomeProfile, path: Path) -> None:
-    """Write what a home's meter will measure: a row for each timestep from 0 to the scenario's last."""
+def write_profile(world: World, profile: HomeProfile, path: Path, *, silent_timesteps: int = 0) -> None:
+    """Write what a home's meter will measure: timesteps 0 to the scenario's last, then some in which nothing flows."""
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("timestep", "produced_watts", "consumed_watts"))
         for timestep in range(world.last_timestep + 1):
             index = max(0, world.index_of(timestep))
             rows.writerow((timestep, profile.production_watts[index], profile.consumption_watts[index]))
+        for timestep in range(world.last_timestep + 1, world.last_timestep + 1 + silent_timesteps):
+            rows.writerow((timestep, 0, 0))
 
 
 def deploy_contract(testbed: Testbed, key: Path, terms: Terms) -> Deployment:
