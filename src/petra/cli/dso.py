@@ -231,7 +231,7 @@ def accounts(*, directory: Directory, json_output: AsJson = False) -> None:
             return
         for one in facts["members"]:
             ended = "  revoked" if one["revoked_at"] is not None else ""
-            typer.echo(f"{one['name']:20} {one['address']} {Decimal(one['balance']) / 10**9:>14.2f} EUR{ended}")
+            typer.echo(f"{one['name']:20} {one['address']} {Decimal(one['balance']) / 10**9:>14.4f} EUR{ended}")
         for one in facts["invitations"]:
             typer.echo(f"{one['name']:20} invited until unix second {one['expires']}")
         if not facts["members"] and not facts["invitations"]:
