@@ -262,7 +262,9 @@ def _origin() -> dict[str, Any]:
     forge = find_foundry("forge")
     compiler = ask_compiler("--version").split("Version: ")[1].strip()
     versions = {"forge": read_version(forge) if forge else None, "solc": compiler}
-    return {"command": "python scripts/mutate_contract.py", "versions": versions}
+    last = ["git", "log", "-1", "--format=%H", "--", "contracts"]
+    commit = subprocess.run(last, cwd=CHECKOUT, capture_output=True, text=True, check=False).stdout.strip()
+    return {"command": "python scripts/mutate_contract.py", "commit of contracts/": commit, "versions": versions}
 
 
 if __name__ == "__main__":
