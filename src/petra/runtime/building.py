@@ -42,6 +42,7 @@ from petra.runtime.sensors import read_series, sensor
 from petra.runtime.service import Part, Service
 from petra.runtime.states import dso_state, home_state
 from petra.store.database import Database
+from petra.store.diary import Diary
 from petra.store.keystore import Keystore
 from petra.store.lease import Lease
 from petra.store.registry import OrderStore, Settings
@@ -269,7 +270,7 @@ def _check_birth(config: DsoConfig | HomeConfig | MeterConfig, database: Databas
     """Refuse other settings than those with which the diary began: its replay would come out otherwise."""
     settings = Settings(database)
     born, now = settings.get(BIRTH), config.birth()
-    if born is None:
+    if born is None or not Diary(database).last_number():
         with database.transaction() as connection:
             settings.put(connection, BIRTH, now)
     elif born != now:

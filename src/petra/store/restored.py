@@ -103,7 +103,7 @@ def check_place(database: Database) -> Problem | None:
     return Problem(
         alarm=Alarm.COPIED,
         detail=f"{database.name} is a copy, was moved, or was restored; if the service that used the other one is "
-        "stopped for ever, say so, and this one may go on",
+        "stopped for ever, say so by `petra dso run --moved`, and this one goes on",
     )
 
 
