@@ -55,7 +55,7 @@ contract GasTest is Fixture {
     function _askAndPermit(int64 offered, int64 permit) internal {
         _grant(SELLER, offered, 4, 9);
         _post(SELLER, 2, PRICE);
-        _assertGas("postOffer, ask", 65_000);
+        _assertGas("postOffer, ask", 64_000);
         _fund(BUYER, FUNDS);
         _grant(BUYER, permit, 4, 9);
     }
@@ -65,9 +65,9 @@ contract GasTest is Fixture {
         _accept(BUYER, 2, 3);
         _assertGas("acceptOffer, whole ask", 70_000);
         _depositAsset(SELLER, 3);
-        _assertGas("depositEnergyAsset", 40_000);
+        _assertGas("depositEnergyAsset", 30_000);
         _depositMoney(SELLER, 1);
-        _assertGas("depositFinancial", 40_000);
+        _assertGas("depositFinancial", 35_000);
     }
 
     function test_gas_of_a_part_of_an_ask() public {
@@ -80,9 +80,9 @@ contract GasTest is Fixture {
         _grant(BUYER, -KW4, 4, 9);
         _fund(BUYER, FUNDS);
         _post(BUYER, 2, PRICE);
-        _assertGas("postOffer, bid", 71_000);
+        _assertGas("postOffer, bid", 70_000);
         _rescind(BUYER, 2);
-        _assertGas("rescindOffer, bid", 51_000);
+        _assertGas("rescindOffer, bid", 44_000);
         _post(BUYER, 2, PRICE);
         _grant(SELLER, KW4, 4, 9);
         _accept(SELLER, 3, 3);
@@ -95,7 +95,7 @@ contract GasTest is Fixture {
         _fund(BUYER, FUNDS);
         _grant(BUYER, -1000, 4, 12);
         _accept(BUYER, 2, 3);
-        _assertGas("acceptOffer, 1 + 1 pieces", 180_000);
+        _assertGas("acceptOffer, 1 + 1 pieces", 175_000);
     }
 
     function test_gas_of_three_pieces_on_offer() public {
