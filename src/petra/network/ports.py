@@ -4,10 +4,14 @@ Decides: which ports, and what is said of one that is taken. Invariant: ports th
 """
 
 import contextlib
+import secrets
 import socket
 from collections.abc import Sequence
 
 from petra.errors import InputError
+
+_FIRST, _LAST = 12_000, 29_999  # below what Linux (32768) and others (49152) give to outgoing connections
+_ATTEMPTS = 200
 
 
 def choose_ports(count: int, first: int | None = None) -> list[int]:
@@ -18,8 +22,23 @@ def choose_ports(count: int, first: int | None = None) -> list[int]:
         ports = list(range(first, first + count))
         require_free_ports(ports)
         return ports
-    with contextlib.ExitStack() as held:  # all at once, or the system might give one twice
-        return [held.enter_context(_listener(0)).getsockname()[1] for _ in range(count)]
+    with contextlib.ExitStack() as held:  # all at once, so that none is given twice
+        return [_free(held) for _ in range(count)]
+
+
+def _free(held: contextlib.ExitStack) -> int:
+    """Hold and return a free port that the system gives to nobody by itself.
+
+    A port that the system gave us may be an outgoing connection's by the time that its service starts.
+    """
+    for _ in range(_ATTEMPTS):
+        port = _FIRST + secrets.randbelow(_LAST - _FIRST + 1)
+        try:
+            held.enter_context(_listener(port))
+        except OSError:
+            continue
+        return port
+    raise InputError(f"no free port was found between {_FIRST} and {_LAST}: name one")
 
 
 def require_free_ports(ports: Sequence[int]) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from random import Random
 
 from petra.domain.blocks import Intent, LedgerRecord, Outcome
+from petra.domain.calls import Protest
 from petra.domain.messages import Body, Envelope, WithdrawAssets
 from petra.domain.refusals import Refusal
 from petra.domain.terms import Address
@@ -29,6 +30,7 @@ from petra.roles.effects import (
     Resend,
     Send,
     Submit,
+    SubmitProtest,
     WakeAt,
     Woken,
 )
@@ -155,6 +157,10 @@ class Stage:
                 self._owners[intent.intent_id] = actor
                 self._calls[intent.intent_id] = type(intent.call).__name__
                 self.outside.submit(actor, intent)
+            case SubmitProtest(intent_id=intent_id, sender=sender, message_id=message_id):
+                digest = envelope_hash(self._sent[message_id][1])
+                intent = Intent(intent_id=intent_id, sender=sender, call=Protest(digest=digest))
+                self._carry_out(actor, Submit(intent=intent))
             case Send():
                 self._send(effect)
             case Resend(message_id=message_id):

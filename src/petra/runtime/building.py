@@ -20,7 +20,7 @@ from petra.chain.rpc import RpcChain
 from petra.domain.messages import Kind
 from petra.domain.terms import Address
 from petra.errors import ChainError, InputError
-from petra.fabric.intake import TO_DSO, TO_HOME, Intake
+from petra.fabric.intake import DSO_BYTES_MAX, TO_DSO, TO_HOME, Intake
 from petra.fabric.postbox import Postbox
 from petra.fabric.zmq_client import Server, ZmqClient
 from petra.fabric.zmq_server import ZmqServer
@@ -48,7 +48,7 @@ from petra.store.lease import Lease
 from petra.store.registry import OrderStore, Settings
 from petra.store.restored import RestoredDatabase, check_place, ledger_problems
 from petra.store.transactions import TransactionStore
-from petra.wire.envelope import signature_domain
+from petra.wire.envelope import ENVELOPE_BYTES_MAX, signature_domain
 
 BIRTH = "birth"  # the setting that keeps what the diary's replay depends on
 NODE_SECONDS = 3.0
@@ -67,7 +67,13 @@ class _Base:
         return signature_domain(self.deployment.chain_id, self.deployment.contract)
 
     def intake(self, kinds: Collection[Kind]) -> Intake:
-        return Intake(domain=self.domain, addresses={self.keys.identity}, kinds=frozenset(kinds), clock=time.time)
+        return Intake(
+            domain=self.domain,
+            addresses={self.keys.identity},
+            kinds=frozenset(kinds),
+            clock=time.time,
+            bytes_max=ENVELOPE_BYTES_MAX if Kind.BILL in kinds else DSO_BYTES_MAX,
+        )
 
 
 def build_dso(directory: Path, password: str, *, standby: bool = False) -> Service:

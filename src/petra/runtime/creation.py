@@ -79,6 +79,7 @@ class NewHome:
     Attributes:
         invitation: the file that the DSO handed out.
         rpc: URLs of nodes; none = the deployment's.
+        listen_port: where its meter reaches it; None = a free one.
         has_meter: its meter lives in the same directory; otherwise it is made elsewhere, and adopted.
         profile: a CSV file for its meter's simulated sensor.
     """
@@ -86,6 +87,7 @@ class NewHome:
     invitation: Path
     rpc: tuple[str, ...] = ()
     listen_host: str = "127.0.0.1"
+    listen_port: int | None = None
     has_meter: bool = True
     profile: Path | None = None
     work: int = WORK
@@ -141,7 +143,7 @@ def create_home(directory: Path, new: NewHome, password: str) -> HomeCard:
         raise InputError(f"{new.invitation}: dso: is not the DSO of the deployment that it carries")
     if not new.has_meter and new.profile is not None:
         raise InputError("a profile belongs to a meter: give it to `petra meter init`")
-    (port,) = choose_ports(1)
+    (port,) = choose_ports(1, new.listen_port)
     home = _home_section(invitation, new, port)
     with _new_directory(directory) as place:
         keys = Keystore.create(place / KEYS_FOLDER, password, work=new.work)

@@ -14,7 +14,8 @@ from functools import partial
 from random import Random
 
 from petra.crash_points import reach
-from petra.domain.blocks import LedgerRecord, Outcome
+from petra.domain.blocks import Intent, LedgerRecord, Outcome
+from petra.domain.calls import Protest
 from petra.domain.messages import Body, Envelope, WithdrawAssets
 from petra.domain.terms import Address
 from petra.errors import StoreError
@@ -31,6 +32,7 @@ from petra.roles.effects import (
     Resend,
     Send,
     Submit,
+    SubmitProtest,
     WakeAt,
     Woken,
 )
@@ -225,6 +227,8 @@ class Service:
         match effect:
             case Submit(intent=intent):
                 current.intents.append(intent)
+            case SubmitProtest():
+                current.intents.append(self._protest(current, effect))
             case Send():
                 current.sent.append(self._sealed(effect))
             case Resend(message_id=message_id):
@@ -233,6 +237,15 @@ class Service:
                 self.agenda.add(effect)
             case Note():
                 current.notes.append((self.number, effect))
+
+    def _protest(self, current: Round, effect: SubmitProtest) -> Intent:
+        """Return the intent that puts the hash of one of our messages on the ledger, this round's among them."""
+        named = (one for one in current.sent if one.message_id == effect.message_id)
+        message = next(named, None) or self.records.sent_before(effect.message_id)
+        if message is None:
+            raise StoreError(f"the message {effect.message_id.hex()} that is to be protested is not in the database")
+        call = Protest(digest=envelope_hash(message.raw))
+        return Intent(intent_id=effect.intent_id, sender=effect.sender, call=call)
 
     def _sealed(self, effect: Send) -> Envelope:
         header = Header(
@@ -365,6 +378,8 @@ class _Replay:
         match effect:
             case Submit(intent=intent):
                 self._intents.add(intent.intent_id)
+            case SubmitProtest(intent_id=intent_id):
+                self._intents.add(intent_id)
             case Send():
                 self._service.count(effect)
                 self._messages.add(effect.message_id)

@@ -15,6 +15,7 @@ from typing import Any
 from petra.domain.terms import Terms
 from petra.errors import InputError
 from petra.network.layout import read_network
+from petra.network.ports import choose_ports
 from petra.network.secret_files import KeyFile, new_secret, write_secret
 from petra.play.world import HomeSetup, World, in_real_time
 from petra.processes import free_port
@@ -196,8 +197,10 @@ def _settle_in(testbed: Testbed, world: World, nursery: Nursery, plan: Plan) -> 
     config = make_dso(testbed, world, confirmations=1 if plan.network is None else 3, database=plan.database)
     waiting = [serve(nursery, testbed, testbed.dso)]
     making = []
-    for home, invitation in zip(world.homes, invite(testbed, config, world.homes), strict=True):
-        making.append(nursery.fork(MAKE_HOME, home.profile.name, _home_arguments(testbed, world, home, invitation)))
+    ports = choose_ports(len(world.homes))
+    for home, port, invitation in zip(world.homes, ports, invite(testbed, config, world.homes), strict=True):
+        arguments = _home_arguments(testbed, world, home, invitation) | {"listen_port": port}
+        making.append(nursery.fork(MAKE_HOME, home.profile.name, arguments))
     started: set[int] = set()
 
     def start_those_made() -> bool:

@@ -65,11 +65,12 @@ def serve(arguments: dict[str, Any], ready: Callable[[], None]) -> int:
 def make_home(arguments: dict[str, Any], ready: Callable[[], None]) -> int:
     """Make the directories of a home and its meter.
 
-    `directory`, `invitation`, `profile` (the meter's, and the home's forecast), `strategy`, `block_seconds` and
-    `password`.
+    `directory`, `invitation`, `listen_port`, `profile` (the meter's, and the home's forecast), `strategy`,
+    `block_seconds` and `password`.
     """
     directory, profile = Path(arguments["directory"]), Path(arguments["profile"])
-    new = NewHome(invitation=Path(arguments["invitation"]), profile=profile, work=WORK)
+    port = arguments["listen_port"]
+    new = NewHome(invitation=Path(arguments["invitation"]), profile=profile, listen_port=port, work=WORK)
     create_home(directory, new, arguments["password"])
     config = HomeConfig.load(directory)
     changed = {
