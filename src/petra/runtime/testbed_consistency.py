@@ -268,7 +268,8 @@ def _homes(
 def _nonces(services: Sequence[_Service], chain: RpcChain, at_rest: bool) -> Iterator[str]:
     """Nobody's chain account has more transactions than its outbox, and at rest the DSO's has as many."""
     for service in services:
-        senders = [Address(row.sender) for row in service.database.read(sql.select(outbox.c.sender).distinct())]
+        own = sql.union(sql.select(outbox.c.sender), sql.select(pseudonyms.c.address))
+        senders = [Address(row.sender) for row in service.database.read(own)]
         kept = TransactionStore(service.database).next_nonces(senders)
         for sender, count in zip(senders, chain.transaction_counts(senders), strict=True):
             if count > kept[sender] or (at_rest and service.place.role == "dso" and count != kept[sender]):

@@ -18,6 +18,7 @@ from petra.runtime.creation import METER_FOLDER
 TESTBED_FILE, PASSWORD_FILE = "testbed.json", "password"
 LOG_FILE = "service.log"
 _FORMAT = 1
+_LOOKS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +124,10 @@ def holder(place: Place) -> int | None:
         inode = lock.stat().st_ino
     except OSError:
         return None
-    return _from_proc(inode) if sys.platform == "linux" else _from_lsof(lock)
+    if sys.platform != "linux":
+        return _from_lsof(lock)
+    # The kernel's list is read in pieces: while others lock and unlock, one look may miss an entry.
+    return next((found for _ in range(_LOOKS) if (found := _from_proc(inode)) is not None), None)
 
 
 def _from_proc(inode: int) -> int | None:
