@@ -75,9 +75,14 @@ class Rig:
         plan = Plan(homes=2, timestep_seconds=TIMESTEP_SECONDS, database=database)
         self.testbed: Testbed = up(directory, small_world(), plan)
         self.nursery = Nursery(directory)
-        self.recoveries: list[float] = []
+        self.recovered: list[tuple[str, float]] = []  # which service, and after how many seconds
         self._watched: list[Child] = []
         self._last: dict[str, Child] = {}  # by service: what was begun last
+
+    @property
+    def recovery_seconds(self) -> list[float]:
+        """How long each recovery took."""
+        return [seconds for _, seconds in self.recovered]
 
     def place(self, role: str, number: int = 0) -> Place:
         """Return a service by its role; homes and meters are numbered."""
@@ -101,8 +106,8 @@ class Rig:
         child = self.begin(place)
         self.nursery.wait_ready([child], READY_SECONDS)
         assert child.ready_at is not None
-        self.recoveries.append(child.ready_at - child.born_at)
-        return self.recoveries[-1]
+        self.recovered.append((place.name, child.ready_at - child.born_at))
+        return self.recovered[-1][1]
 
     def begin(self, place: Place) -> Child:
         """Start a service that is down."""
@@ -118,7 +123,7 @@ class Rig:
         self.nursery.hear()
         alive = [child for child in self._watched if child.exit_code is None]
         self.nursery.wait_ready(needed or alive, READY_SECONDS)
-        self.recoveries += [one.ready_at - one.born_at for one in self._watched if one.ready_at is not None]
+        self.recovered += [(one.name, one.ready_at - one.born_at) for one in self._watched if one.ready_at is not None]
         self._watched.clear()
 
     def kill(self, place: Place) -> None:

@@ -6,7 +6,7 @@ read later, so that no message or transaction under way is mistaken for a lost o
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,12 +43,22 @@ class _Service:
     place: Place
     database: Database
     delivered: dict[Name, EvidenceRow] = field(default_factory=dict)
+    received: dict[Name, EvidenceRow] = field(default_factory=dict)
     rows: list[EvidenceRow] = field(default_factory=list)
     done: dict[str, bytes] = field(default_factory=dict)  # intents that have ended well, with their transaction
+    entries: list[Entry] = field(default_factory=list)
+
+    def read_before_the_chain(self) -> None:
+        """Read what is told after it has happened elsewhere."""
+        sent = _by_name(MessageStore(self.database).all(), "out")
+        self.delivered = {name: row for name, row in sent.items() if row.delivered_at is not None}
+        settled = sql.select(outbox.c.intent_id, outbox.c.transaction_hash).where(outbox.c.state == "done")
+        self.done = {row.intent_id: row.transaction_hash for row in self.database.read(settled)}
+        self.entries = list(EntryStore(self.database).all())
 
     def messages(self, direction: str) -> dict[Name, EvidenceRow]:
         """Return what came or went, by sender and id."""
-        return {(row.message.sender, row.message.message_id): row for row in self.rows if row.direction == direction}
+        return _by_name(self.rows, direction)
 
     def waits(self) -> list[str]:
         """Return what is wanted and not signed, or signed and not final."""
@@ -71,15 +81,12 @@ def consistency(testbed: Testbed, *, at_rest: bool = False, quiet_since: int = 0
         services = [_opened(place, opened) for place in testbed.places]
         dso, others = services[0], services[1:]
         for service in services:
-            sent = {(row.message.sender, row.message.message_id): row for row in MessageStore(service.database).all()}
-            service.delivered = {
-                name: row for name, row in sent.items() if row.direction == "out" and row.delivered_at is not None
-            }
-            settled = sql.select(outbox.c.intent_id, outbox.c.transaction_hash).where(outbox.c.state == "done")
-            service.done = {row.intent_id: row.transaction_hash for row in service.database.read(settled)}
+            service.read_before_the_chain()
         chain = RpcChain(testbed.rpc[0], patience_seconds=0)
         opened.callback(chain.close)
         records, _ = read_records(chain, deployment.contract, first_checkpoint(chain))
+        for service in services:
+            service.received = _by_name(MessageStore(service.database).all(), "in")
         for service in services:
             service.rows = list(MessageStore(service.database).all())
         view = LedgerView(deployment.terms)
@@ -112,12 +119,16 @@ def _opened(place: Place, opened: ExitStack) -> _Service:
     return _Service(place=place, database=database)
 
 
+def _by_name(rows: Iterable[EvidenceRow], direction: str) -> dict[Name, EvidenceRow]:
+    return {(row.message.sender, row.message.message_id): row for row in rows if row.direction == direction}
+
+
 # ---- messages
 
 
 def _messages(services: Sequence[_Service], at_rest: bool, quiet_since: int) -> Iterator[str]:
     """What one side holds for delivered, the other side holds, byte for byte; and nothing is invented."""
-    received = {name: row for service in services for name, row in service.messages("in").items()}
+    received = {name: row for service in services for name, row in service.received.items()}
     sent = {name: row for service in services for name, row in service.messages("out").items()}
     for service in services:
         for name, row in service.delivered.items():
@@ -200,10 +211,10 @@ def _call_of(event: AssetAdded | FinancialAdded) -> Call:
 def _books(dso: _Service, records: Sequence[LedgerRecord], view: LedgerView, at_rest: bool) -> Iterator[str]:
     """The entries close; each withdrawal is debited once, each deposit credited once; at rest no unit is missing."""
     books = Books()
-    for entry in EntryStore(dso.database).all():
+    for entry in dso.entries:
         books.post(entry)
     yield from (f"dso: {problem}" for problem in books.problems())
-    yield from _debits(dso, books.entries)
+    yield from _debits(dso)
     deposited = Counter(
         (record.transaction_hash.hex(), event.amount)
         for record in records
@@ -222,18 +233,23 @@ def _books(dso: _Service, records: Sequence[LedgerRecord], view: LedgerView, at_
         yield f"money: the books say that {books.balance(LEDGER)} stand on the ledger, the ledger says {on_chain}"
 
 
-def _debits(dso: _Service, entries: Sequence[Entry]) -> Iterator[str]:
+def _debits(dso: _Service) -> Iterator[str]:
     granted: Counter[str] = Counter()
     for intent_id, intent in TransactionStore(dso.database).all_wanted().items():
         if isinstance(intent.call, AddFinancialBalance):
             granted[intent_id.split(":")[1]] += intent.call.amount
+    before, after = _debited(dso.entries), _debited(EntryStore(dso.database).all())
+    wrong = [key for key in granted if granted[key] != after[key]] + sorted(before.keys() - granted.keys())
+    if wrong:
+        yield f"dso: {len(wrong)} withdrawals are debited otherwise than granted, the first is {wrong[0]}"
+
+
+def _debited(entries: Iterable[Entry]) -> Counter[str]:
     debited: Counter[str] = Counter()
     for entry in entries:
         if entry.memo == "withdrawal":
             debited[entry.reference] += entry.amount
-    if granted != debited:
-        wrong = sorted(key for key in granted.keys() | debited.keys() if granted[key] != debited[key])
-        yield f"dso: {len(wrong)} withdrawals are debited otherwise than granted, the first is {wrong[0]}"
+    return debited
 
 
 def _homes(
