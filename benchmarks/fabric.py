@@ -37,6 +37,7 @@ from petra.runtime.creation import CURVE_KEY
 from petra.runtime.enrolment import enrol
 from petra.runtime.invitation import Invitation, MeterCard
 from petra.runtime.local_chain import end_chain, start_chain
+from petra.runtime.operation import collect_rarely
 from petra.runtime.testbed_layout import PASSWORD_FILE, Testbed
 from petra.runtime.testbed_making import KEY_FILE, deploy_contract, make_dso
 from petra.store.codec import encode
@@ -130,6 +131,7 @@ def serve(directory: Path, password: str, pipe: Connection) -> None:
     """Be the DSO, and tell on demand how much processor time that took."""
     service = build_dso(directory, password)
     service.start()
+    collect_rarely()
     pipe.send("ready")
     while True:
         service.turn()

@@ -6,6 +6,7 @@ name; a supervisor hears READY only when the diary is replayed, and its watchdog
 """
 
 import contextlib
+import gc
 import signal
 import socket
 import time
@@ -120,10 +121,18 @@ def _stopped_by_signals() -> Iterator[_Stop]:
             signal.signal(number, handler)
 
 
+def collect_rarely() -> None:
+    """Let Python look for cycles of garbage rarely: a service makes few, and looking took an eighth of a DSO's time."""
+    gc.collect()
+    gc.freeze()  # what is here by now stays
+    gc.set_threshold(100_000, 50, 100)
+
+
 def _start(service: Running, pulse: Pulse, log: Log) -> None:
     begun = time.monotonic()
     log.info("starting", role=pulse.role)
     service.start()
+    collect_rarely()
     pulse.started = True
     pulse.beat()
     log.info("started", role=pulse.role, events=service.number, seconds=round(time.monotonic() - begun, 3))

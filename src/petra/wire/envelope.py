@@ -43,6 +43,7 @@ _NUMBERS: Final[Mapping[Kind, int]] = {
     Kind.ENROL: 8,
     Kind.ENROLLED: 9,
 }
+_ADDRESS_PROOF: Final = keccak256(b"PETra address proof 1")
 _KINDS: Final[Mapping[int, Kind]] = {number: kind for kind, number in _NUMBERS.items()}
 
 
@@ -132,7 +133,7 @@ def address_proof_digest(domain: bytes, message_id: bytes, sender: Address, anon
     """
     assert len(domain) == 32 and len(message_id) == 16, "parts of fixed length: no two proofs share a digest"
     parts = domain + message_id + address_bytes(sender) + address_bytes(anon_address)
-    return keccak256(keccak256(b"PETra address proof 1") + parts)
+    return keccak256(_ADDRESS_PROOF + parts)
 
 
 def meter_proof_digest(domain: bytes, home: Address, meter: Address, meter_curve_key: bytes) -> bytes:
