@@ -15,6 +15,7 @@ from petra.runtime.testbed import SERVE
 from petra.runtime.testbed_layout import Place, holder
 from petra.store.database import Database
 from petra.store.restored import accept_place
+from tests.crash.failing_fsync import IS_POSSIBLE
 from tests.crash.rig import READY_SECONDS, TIMESTEP_SECONDS, Rig, now, rest
 
 BAD_INPUT, WORLD_FAILED = 2, 3
@@ -61,6 +62,23 @@ def test_a_service_whose_disk_is_full_ends_and_goes_on_later(rig: Rig, role: str
     resource.prlimit(child.process_id, resource.RLIMIT_FSIZE, (0, 0))
     assert rig.nursery.wait_ended([child], PATIENCE_SECONDS)
     assert child.exit_code == WORLD_FAILED
+    rig.revive(place)
+    assert rig.problems() == []
+
+
+@pytest.mark.skipif(not IS_POSSIBLE, reason="the kernel is asked to fail fsync by a filter of Linux")
+@pytest.mark.parametrize("role", ["dso", "prosumer", "meter"])
+def test_a_service_whose_disk_fails_at_fsync_ends_and_goes_on_later(rig: Rig, role: str) -> None:
+    """Whether the last commit was kept is open then, so the process ends; the next start finds out, and goes on."""
+    place = rig.place(role)
+    rig.stop(place)
+    arguments = {"role": role, "directory": str(place.directory), "password": rig.testbed.password}
+    task = "tests.crash.failing_fsync:serve_until_the_disk_fails"
+    child = rig.nursery.fork(task, place.name, arguments)
+    assert rig.nursery.wait_ended([child], PATIENCE_SECONDS), "it goes on without a disk"
+    assert child.ready_at is not None
+    assert child.exit_code == WORLD_FAILED
+    assert "disk I/O error" in place.log.read_text(encoding="utf-8")
     rig.revive(place)
     assert rig.problems() == []
 

@@ -11,6 +11,7 @@ who was born, who is ready and who has ended.
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import select
@@ -215,7 +216,7 @@ def _live(order: dict[str, Any]) -> None:
         gc.enable()
         crash_points.arm(order["crash_at"])
         module, _, function = order["task"].partition(":")
-        task: Task = getattr(sys.modules[module], function)
+        task: Task = getattr(importlib.import_module(module), function)
 
         def ready() -> None:
             _tell(telling, number=order["number"], ready=time.monotonic())
