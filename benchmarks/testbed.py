@@ -25,7 +25,7 @@ from petra.runtime.testbed_consistency import consistency
 from petra.runtime.testbed_layout import Testbed
 
 ORIGINAL_SECONDS = 54.8
-TICKS = os.sysconf("SC_CLK_TCK")
+HERTZ = os.sysconf("SC_CLK_TCK")
 
 
 def measure(homes: int, timestep_seconds: int, timesteps: int) -> dict[str, object]:
@@ -71,7 +71,7 @@ def trades(testbed: Testbed) -> int:
 
 def _cpu_seconds(process: int) -> float:
     words = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(words[11]) + int(words[12])) / TICKS
+    return (int(words[11]) + int(words[12])) / HERTZ
 
 
 def _memory_kb(process: int) -> int:
