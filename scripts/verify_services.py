@@ -172,6 +172,7 @@ def cold(record: Record, until: int, goes_on: Callable[[], bool]) -> None:
             place = rig.place(role)
             rig.kill(place)
             took[role] = round(_cold_start(rig, place), 3)
+            rig.revive(place)
         problems = rig.problems_at_rest()
         record.content["cold_start_seconds"] |= took
         record.stretch(rig, problems, time.monotonic() - begun)
