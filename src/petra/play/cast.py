@@ -4,18 +4,20 @@ Decides: what each knows when the run begins, and the phases of each timestep. T
 Invariant: nothing here depends on the clock or the chain that drives the run.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
 
-from petra.domain.terms import Terms
+from petra.domain.terms import Address, Terms
 from petra.ledger.fold import LedgerView
 from petra.play.stage import Actor, Stage
-from petra.play.world import HomeSetup, World, local_day
+from petra.play.world import HomeSetup, World, local_day, reactive_power
 from petra.ports import Keys
 from petra.roles import meter
 from petra.roles.dso import agent as dso_agent
+from petra.roles.dso.grid_book import GridBook
 from petra.roles.dso.state import DsoState, Member, Policy
 from petra.roles.effects import Measured, Phase, Woken
 from petra.roles.meter import MeterState
@@ -89,6 +91,7 @@ def enrol(world: World, stage: Stage, terms: Terms, seed: int) -> Cast:
         import_limit_watts=world.import_limit_watts,
         export_limit_watts=world.export_limit_watts,
         delay_seconds_max=scenario.dso.delay_seconds_max,
+        grid_rule=scenario.grid.rule,
     )
     dso_state = DsoState(
         address=terms.dso,
@@ -100,6 +103,7 @@ def enrol(world: World, stage: Stage, terms: Terms, seed: int) -> Cast:
         members=members,
         view=LedgerView(terms),
         next_to_settle=world.first_timestep,
+        grid=_grid_book(world, {name: identity for name, (identity, _) in identities.items()}),
     )
     dso_state.open_accounts(stage.now)
     dso = Actor(
@@ -115,6 +119,13 @@ def enrol(world: World, stage: Stage, terms: Terms, seed: int) -> Cast:
     )
     stage.actors += [dso, *(actor for home in homes for actor in (home.agent, home.meter))]
     return Cast(world=world, stage=stage, seed=seed, dso=dso, dso_state=dso_state, homes=homes)
+
+
+def _grid_book(world: World, accounts: Mapping[str, Address]) -> GridBook | None:
+    if world.feeder is None or world.scenario.grid.rule != "feeder":
+        return None
+    envelopes = {accounts[home.profile.name]: home.envelope for home in world.homes}
+    return GridBook(world.feeder, envelopes, reactive_power(world.scenario))
 
 
 def _home_actors(world: World, dso: DsoState, keys: Keys, member: Member, *, home: HomeSetup, seed: int) -> HomeActors:

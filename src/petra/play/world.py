@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from petra.data import HomeProfile, ProfileSet, load_case_study, load_feeder_day
+from petra.data import HomeProfile, ProfileSet, load_case_study, load_feeder_day, load_rural_stress
 from petra.data.csv_profiles import read_profiles_csv
 from petra.domain.terms import Address, Terms
 from petra.errors import InputError
 from petra.forecasting import Forecaster, Perfect, Seasonal
-from petra.grid import Feeder
+from petra.grid import Envelope, Feeder, ReactivePower, SafetyLedger
 from petra.scenario.schema import Community, HomeOverride, Scenario, nano, nano_per_kwh
 
 _T = TypeVar("_T")
@@ -40,6 +40,14 @@ class HomeSetup:
     firm_export_watts: int
     production_capacity_watts: int
     consumption_capacity_watts: int
+
+    @property
+    def envelope(self) -> Envelope:
+        """What the home may do at its node without a grant; only homes on a feeder have one."""
+        assert self.profile.node is not None, "the feeder's homes are checked when the world is built"
+        return Envelope(
+            node=self.profile.node, import_watts=self.firm_import_watts, export_watts=self.firm_export_watts
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +113,11 @@ def build_world(scenario: Scenario, place: str, base: Path) -> World:
     first, until = _unix(scenario.time.window_from, zone), _unix(scenario.time.window_until, zone)
     window = profiles.window(first, until)
     ahead = scenario.time.gate_timesteps + scenario.time.horizon_timesteps
+    homes = tuple(_home(scenario.community, profile) for profile in profiles.homes)
     problems = _home_problems(scenario, profiles, place)
+    if scenario.grid.rule == "feeder":
+        here = slice(profiles.index_of(first), profiles.index_of(first) + window.steps)
+        problems += _grid_problems(scenario, feeder, homes, place, here=here)
     problems += [
         f"{place}: [dso] offline {number}: its end must lie after its begin"
         for number, (begin, end) in enumerate(scenario.dso.offline, start=1)
@@ -123,7 +135,7 @@ def build_world(scenario: Scenario, place: str, base: Path) -> World:
         scenario=scenario,
         profiles=profiles,
         feeder=feeder,
-        homes=tuple(_home(scenario.community, profile) for profile in profiles.homes),
+        homes=homes,
         first_index=profiles.index_of(first),
         first_timestep=ahead,
         last_timestep=ahead + window.steps - 1,
@@ -184,6 +196,7 @@ def _read_data(scenario: Scenario, base: Path) -> tuple[ProfileSet, Feeder | Non
     shipped: dict[str, Callable[[], tuple[ProfileSet, Feeder]]] = {
         "case-study": load_case_study,
         "feeder-day": load_feeder_day,
+        "rural-stress": load_rural_stress,
     }
     if read := shipped.get(scenario.data.source):
         return read()
@@ -194,13 +207,14 @@ def _read_data(scenario: Scenario, base: Path) -> tuple[ProfileSet, Feeder | Non
 
 def _home(community: Community, profile: HomeProfile) -> HomeSetup:
     own = next((home for home in community.home if home.name == profile.name), HomeOverride(name=profile.name))
+    firm, highest = community.firm_import_watts, max(profile.consumption_watts)
     rating = profile.pv_rating_watts or max(profile.production_watts)
     return HomeSetup(
         profile=profile,
         override=own,
         opening_balance=nano(_or(own.opening_balance_eur, community.opening_balance_eur)),
         credit_limit=nano(_or(own.credit_limit_eur, community.credit_limit_eur)),
-        firm_import_watts=_or(own.firm_import_watts, community.firm_import_watts),
+        firm_import_watts=_or(own.firm_import_watts, highest if firm == "highest" else firm),
         firm_export_watts=_or(own.firm_export_watts, _or(community.firm_export_watts, rating)),
         production_capacity_watts=_or(own.production_capacity_watts, _or(community.production_capacity_watts, rating)),
         consumption_capacity_watts=_or(own.consumption_capacity_watts, community.consumption_capacity_watts),
@@ -221,6 +235,39 @@ def _home_problems(scenario: Scenario, profiles: ProfileSet, place: str) -> list
         if overridden.count(name) > 1
     ]
     return problems
+
+
+def _grid_problems(
+    scenario: Scenario, feeder: Feeder | None, homes: tuple[HomeSetup, ...], place: str, *, here: slice
+) -> list[str]:
+    """Say why the safety ledger could promise nothing: no feeder, unsafe envelopes, or more var than it counts on."""
+    if feeder is None:
+        return [f'{place}: [grid] rule = "feeder": the data have no feeder; use "connection" or "limits"']
+    nodeless = [home.profile.name for home in homes if home.profile.node is None]
+    if nodeless:
+        return [f'{place}: [grid] rule = "feeder": {", ".join(nodeless)} have no node in the data']
+    grid = reactive_power(scenario)
+    problems = []
+    for home in homes:
+        var = home.profile.consumption_var[here]
+        absorbed = grid.absorbed(home.firm_import_watts, home.firm_export_watts)
+        supplied = grid.supplied(home.firm_export_watts)
+        if max(var) > absorbed or -min(var) > supplied:
+            problems.append(
+                f"{place}: [grid] {home.profile.name} takes {min(var)} .. {max(var)} var in the data, its envelope"
+                f" allows {-supplied} .. {absorbed}: raise absorbed_var_per_watt or supplied_var_per_watt"
+            )
+    try:
+        SafetyLedger(feeder, {home.profile.name: home.envelope for home in homes}, reactive=grid)
+    except InputError as error:
+        problems += [f"{place}: [grid] {problem}" for problem in error.problems]
+    return problems
+
+
+def reactive_power(scenario: Scenario) -> ReactivePower:
+    """Return what the scenario counts on in var."""
+    grid = scenario.grid
+    return ReactivePower(absorbed_per_import=grid.absorbed_var_per_watt, supplied_per_export=grid.supplied_var_per_watt)
 
 
 def _or(value: _T | None, default: _T) -> _T:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from petra.data.csv_spec import CsvSpec, csv_spec_from_values
 from petra.domain.messages import PriceSchedule
 from petra.errors import InputError
+from petra.roles.dso.state import GridRule
 from petra.settlement.prices import schedule_problems
 
 NANO_PER_EUR = 10**9
@@ -74,7 +75,7 @@ class Data(Section):
     `source` = "csv".
     """
 
-    source: Literal["case-study", "feeder-day", "csv"]
+    source: Literal["case-study", "feeder-day", "rural-stress", "csv"]
     path: str | None = None
     csv: Annotated[CsvSpec | None, BeforeValidator(_csv_spec)] = None
 
@@ -110,11 +111,12 @@ class Community(Section):
     """[community]: what every home has unless it stands in [[community.home]].
 
     `firm_export_watts` and `production_capacity_watts` left out: the rating of the home's plant.
+    `firm_import_watts` = "highest": each home's own highest consumption in the data.
     """
 
     opening_balance_eur: Eur = Decimal(20)
     credit_limit_eur: Eur = Decimal(20)
-    firm_import_watts: Watts = 14_500
+    firm_import_watts: Watts | Literal["highest"] = 14_500
     firm_export_watts: Watts | None = None
     production_capacity_watts: Watts | None = None
     consumption_capacity_watts: Watts = 43_000
@@ -232,8 +234,19 @@ class Dso(Section):
 
 
 class Grid(Section):
-    """[grid]: what the microgrid's connection carries; left out: the transformer's rating where the data have one."""
+    """[grid]: what keeps withdrawals within the grid.
 
+    `rule` = `feeder`: no outcome of what is granted overloads a line or the transformer or takes a voltage out of its
+    band (docs/explanation/safety.md); the data must have a feeder. `limits`: each home its own capacity, as in the
+    paper. `connection`: that, and all homes together at the microgrid's connection. `none`: no limit.
+    `import_limit_watts`, `export_limit_watts`: what the connection carries; left out: the transformer's rating where
+    the data have one. `absorbed_var_per_watt`, `supplied_var_per_watt`: the most reactive power that a home absorbs for
+    each watt that it may import, and supplies for each that it may export, whatever its power is just now.
+    """
+
+    rule: GridRule = "connection"
+    absorbed_var_per_watt: Annotated[float, Field(ge=0, le=0.75)] = 0.33
+    supplied_var_per_watt: Annotated[float, Field(ge=0, le=0.75)] = 0.0
     import_limit_watts: Watts | None = None
     export_limit_watts: Watts | None = None
 

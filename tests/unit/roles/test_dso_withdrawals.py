@@ -312,7 +312,8 @@ def test_rules_are_asked_in_the_order_of_their_reasons() -> None:
     """What breaks every rule is refused by the gate: nobody learns of the network what the time already forbids."""
     desk = Desk(import_limit_watts=0)
     assert reason(desk.ask("a", desk.asset(power=-(10**9), start=0, end=90, amount=10**15))) is GrantReason.GATE_CLOSED
-    assert [rule.__name__ for rule in RULES] == ["gate", "horizon", "capacity", "firm_envelope", "funds", "collateral"]
+    names = ["gate", "horizon", "capacity", "firm_envelope", "funds", "collateral"]
+    assert [rule.__name__ for rule in RULES["connection"]] == names
 
 
 def test_what_the_dso_does_not_understand_changes_nothing() -> None:

@@ -244,11 +244,36 @@ def test_refused_withdrawal_ends_the_plan() -> None:
     """Nothing is retried, offered or deposited, and another timestep is another plan."""
     home = Home(500)
     home.wake(Phase.FORECAST, begin(4))
-    failed = FailedWithdrawal(request_id=home.plan.message_id, anon_address=home.plan.pseudonym, reason="Network")
+    failed = FailedWithdrawal(request_id=home.plan.message_id, anon_address=home.plan.pseudonym, reason="Collateral")
     assert home.hear(failed) == []
     assert home.plan.stage is Stage.ENDED
     assert home.wake(Phase.RETRY, begin(4) + 15) == home.wake(Phase.GATE, begin(5)) == []
     assert request(home.wake(Phase.FORECAST, begin(5), 6)) is not None
+
+
+def test_home_asks_twice_for_half_where_the_grid_has_no_room() -> None:
+    """Half, and half of that, each by a message of its own; then never again. An old refusal changes nothing."""
+    home = Home(-1_000)
+    home.wake(Phase.FORECAST, begin(4))
+    pseudonym, money = home.plan.pseudonym, home.plan.amount
+    asked = []
+    for _ in range(3):
+        failed = FailedWithdrawal(request_id=home.plan.message_id, anon_address=pseudonym, reason="Network")
+        again = request(home.hear(failed))
+        assert home.hear(failed) == []
+        asked.append(again.body.assets[0].power if again is not None and isinstance(again.body, WithdrawAssets) else 0)
+    assert asked == [-500, -250, 0]
+    assert home.plan.stage is Stage.ENDED and home.plan.amount < money // 3
+
+
+def test_home_asks_no_more_when_its_time_is_over() -> None:
+    """A refusal that comes after the deadline ends the plan: no asset could be traded any more."""
+    home = Home(500)
+    home.wake(Phase.FORECAST, begin(4))
+    failed = FailedWithdrawal(request_id=home.plan.message_id, anon_address=home.plan.pseudonym, reason="Network")
+    envelope = home.desk.say(home.desk.dso, failed)
+    assert step(home.state, MessageArrived(envelope=envelope), home.plan.deadline, home.rng) == []
+    assert home.plan.stage is Stage.ENDED
 
 
 def test_message_of_somebody_else_changes_nothing() -> None:

@@ -104,7 +104,7 @@ def test_ended_plans_are_forgotten_and_those_with_assets_are_not() -> None:
     refused, holding = Home(500), Home(500)
     refused.wake(Phase.FORECAST, begin(4))
     plan = refused.plan
-    refused.hear(FailedWithdrawal(request_id=plan.message_id, anon_address=plan.pseudonym, reason="Network"))
+    refused.hear(FailedWithdrawal(request_id=plan.message_id, anon_address=plan.pseudonym, reason="Collateral"))
     begin_trading(holding)
     late = begin(K + 1) + ENDED_KEPT_SECONDS + 1
     refused.wake(Phase.FORECAST, late, 100)

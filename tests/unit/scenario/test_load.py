@@ -74,7 +74,7 @@ def test_text_that_is_no_toml_is_told_with_its_line() -> None:
 
 def test_unknown_name_lists_the_shipped_ones(tmp_path: Path) -> None:
     """A name that is neither shipped nor a file is told with the names that are."""
-    with pytest.raises(InputError, match="case-study, feeder-day"):
+    with pytest.raises(InputError, match="case-study, feeder-day, rural-stress"):
         load_scenario(str(tmp_path / "nothing.toml"))
 
 
@@ -105,5 +105,5 @@ def test_hours_in_which_the_dso_is_away_are_pairs_of_times() -> None:
 
 def test_shipped_scenarios_are_valid() -> None:
     """Every scenario that comes with PETra can be loaded by its name."""
-    assert shipped_names() == ["case-study", "feeder-day"]
+    assert shipped_names() == ["case-study", "feeder-day", "rural-stress"]
     assert [load_scenario(name).run.name for name in shipped_names()] == shipped_names()

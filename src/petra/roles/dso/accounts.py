@@ -25,6 +25,7 @@ def observe(state: DsoState, record: LedgerRecord) -> None:
             case OfferAccepted():
                 _trade(state, record, event)
             case AssetDeposited():
+                _release(state, record, event)
                 _credit_energy(state, event)
             case FinancialDeposited():
                 _credit_money(state, record, event)
@@ -72,6 +73,22 @@ def _credit_energy(state: DsoState, event: AssetDeposited) -> None:
     if asset.power > 0:
         for timestep in range(max(asset.start, state.next_to_settle), asset.end + 1):
             state.change(state.account_of(event.anon_address), timestep).production_deposited += asset.power
+
+
+def _release(state: DsoState, record: LedgerRecord, event: AssetDeposited) -> None:
+    """Free the grid of an own permit that came back unspent before its timesteps began (DESIGN 7).
+
+    What was bought frees nothing: whoever it was granted to may still make or use it.
+    """
+    asset, account = state.view.assets[event.asset_id], state.account_of(event.anon_address)
+    was_granted_to = state.account_of(state.view.granted_to(event.asset_id))
+    if state.grid is None or account not in state.members or account != was_granted_to or asset.spent:
+        return
+    begun = state.terms.timeline.current(record.timestamp)
+    for timestep in state.grid.give_back(account, asset, begun + 1):
+        own = state.change(account, timestep)
+        own.production_released += max(0, asset.power)
+        own.consumption_released += max(0, -asset.power)
 
 
 def _credit_money(state: DsoState, record: LedgerRecord, event: FinancialDeposited) -> None:

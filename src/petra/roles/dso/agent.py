@@ -57,6 +57,8 @@ def _step(state: DsoState, event: Event, now: int, rng: Random) -> list[Effect]:
             return serve(state, now, rng)
         case Woken(phase=Phase.SETTLE, timestep=timestep):
             # A DSO that was away hears of this cut-off before it hears of the blocks that came after it.
+            if state.grid is not None:
+                state.grid.expire(state.terms.timeline.current(now))
             settled = settle_until(state, min(now, state.cut_off(timestep) + 1), now)
             return [*_settled(settled), *_next_cut_off(state, timestep + 1)]
         case Woken(phase=Phase.BILL, timestep=timestep):
@@ -92,6 +94,8 @@ def _take_order(state: DsoState, order: Event, now: int, rng: Random) -> list[Ef
 
 def _open(state: DsoState, now: int, rng: Random) -> list[Effect]:
     """Publish the price schedules, record their hashes on the ledger, and set the first timers."""
+    if state.grid is not None and not state.grid.agrees_with(state.kept()):
+        state.alarm("the feeder's book and the grants disagree: grant nothing before it is known why")
     effects: list[Effect] = []
     for schedule in state.policy.schedules:
         effects += publish(state, schedule, now, rng)

@@ -79,6 +79,8 @@ def confirm(state: DsoState, outcome: Outcome, now: int) -> list[Effect]:
         state.moved(member.address, withdrawn=-asset.amount)
     else:
         _count(state, open_grant, -1)
+        if state.grid is not None:
+            state.grid.give_back(member.address, asset, asset.start)
     return [Note(kind="void-grant", fields={"home": member.name, "intent": outcome.intent_id})]
 
 
@@ -139,6 +141,8 @@ def _refuse(state: DsoState, envelope: Envelope, refusal: Refusal, rng: Random) 
 def _grant(state: DsoState, request: Request, now: int) -> list[Effect]:
     member = request.member
     effects: list[Effect] = []
+    if state.grid is not None:
+        state.grid.book(member.address, request.assets)
     for index, asset in enumerate(request.assets):
         state.pseudonyms[asset.anon_address] = member.address
         key = f"grant:{request.message_id.hex()}:{index}"

@@ -2,16 +2,18 @@
 
 Each rule answers for the whole request: `rule(state, request, now) -> Grant | Refusal`. Zero is a value: the first
 request of a timestep is checked like any other (the original's first request never was).
-Invariant: if every rule of `RULES` granted every accepted request, no sequence of requests exceeds a limit.
+What keeps withdrawals within the grid is one of `GRID_RULES`; each refuses with the same word and without a figure.
+Invariant: if every rule of a set granted every accepted request, no sequence of requests exceeds a limit.
 The order matters: `gate` and `horizon` come first and so bound the timesteps over which the others count.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from petra.domain.quantities import energy_of, payment_rounded_up
 from petra.domain.refusals import GrantReason, Refusal
 from petra.domain.timeline import Interval
-from petra.roles.dso.state import DsoState, Grant, Granted, Member, Request
+from petra.roles.dso.state import DsoState, Grant, Granted, GridRule, Member, Request
 from petra.settlement.prices import schedule_in_force
 
 Rule = Callable[[DsoState, Request, int], Grant | Refusal]
@@ -39,11 +41,12 @@ def capacity(state: DsoState, request: Request, now: int) -> Grant | Refusal:
     """Refuse more than the plant can make or the connection can carry, in any timestep."""
     member = request.member
     for _, granted in _with_request(state, request):
-        if granted.production > member.production_capacity_watts:
-            figures = (granted.production, member.production_capacity_watts)
+        kept = granted.kept
+        if kept.production > member.production_capacity_watts:
+            figures = (kept.production, member.production_capacity_watts)
             return Refusal(reason=GrantReason.PRODUCTION_CAPACITY, arguments=figures)
-        if granted.consumption > member.consumption_capacity_watts:
-            figures = (granted.consumption, member.consumption_capacity_watts)
+        if kept.consumption > member.consumption_capacity_watts:
+            figures = (kept.consumption, member.consumption_capacity_watts)
             return Refusal(reason=GrantReason.CONSUMPTION_CAPACITY, arguments=figures)
     return Grant(request=request)
 
@@ -67,6 +70,14 @@ def firm_envelope(state: DsoState, request: Request, now: int) -> Grant | Refusa
             over_export and granted.production > request.member.firm_export_watts
         ):
             return Refusal(reason=GrantReason.NETWORK)
+    return Grant(request=request)
+
+
+def feeder_safety(state: DsoState, request: Request, now: int) -> Grant | Refusal:
+    """Refuse what some outcome of all grants together could turn into an overload of the feeder (docs: safety.md)."""
+    assert state.grid is not None, "the rule is only chosen where there is a feeder"
+    if not state.grid.allows(request.member.address, request.assets):
+        return Refusal(reason=GrantReason.NETWORK)
     return Grant(request=request)
 
 
@@ -97,12 +108,22 @@ def collateral(state: DsoState, request: Request, now: int) -> Grant | Refusal:
     return Grant(request=request)
 
 
-RULES: tuple[Rule, ...] = (gate, horizon, capacity, firm_envelope, funds, collateral)
+# feeder: no outcome overloads a line or the transformer. limits: each home its own, as in the paper. connection: all
+# homes together at the microgrid's connection. none: to compare with.
+GRID_RULES: Mapping[GridRule, tuple[Rule, ...]] = {
+    "feeder": (capacity, feeder_safety),
+    "limits": (capacity,),
+    "connection": (capacity, firm_envelope),
+    "none": (),
+}
+RULES: Mapping[GridRule, tuple[Rule, ...]] = {
+    name: (gate, horizon, *rules, funds, collateral) for name, rules in GRID_RULES.items()
+}
 
 
-def decide(state: DsoState, request: Request, now: int, rules: tuple[Rule, ...] = RULES) -> Grant | Refusal:
-    """Ask every rule in order; the first refusal stands."""
-    for rule in rules:
+def decide(state: DsoState, request: Request, now: int) -> Grant | Refusal:
+    """Ask every rule of the DSO's policy in order; the first refusal stands."""
+    for rule in RULES[state.policy.grid_rule]:
         if isinstance(answer := rule(state, request, now), Refusal):
             return answer
     return Grant(request=request)
@@ -138,10 +159,9 @@ def _with_request(state: DsoState, request: Request) -> Iterator[tuple[int, Gran
         assets = [asset for asset in request.assets if asset.power and asset.start <= timestep <= asset.end]
         yield (
             timestep,
-            Granted(
+            replace(
+                before,
                 production=before.production + sum(max(0, asset.power) for asset in assets),
                 consumption=before.consumption + sum(max(0, -asset.power) for asset in assets),
-                production_issued=before.production_issued,
-                production_deposited=before.production_deposited,
             ),
         )

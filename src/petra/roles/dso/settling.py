@@ -82,8 +82,8 @@ def _settle_member(state: DsoState, member: Member, timestep: int, position: int
     delivery = Delivery(
         position=position,
         metered=produced - consumed,
-        import_allowed=energy_of(max(member.firm_import_watts, granted.consumption), 1, seconds),
-        export_allowed=energy_of(max(member.firm_export_watts, granted.production), 1, seconds),
+        import_allowed=energy_of(max(member.firm_import_watts, granted.kept.consumption), 1, seconds),
+        export_allowed=energy_of(max(member.firm_export_watts, granted.kept.production), 1, seconds),
         tolerance_per_mille=state.policy.tolerance_per_mille,
     )
     lines = settle(delivery, prices)

@@ -8,15 +8,19 @@ transaction is void; the books sum to zero.
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from petra.domain.messages import Envelope, PriceSchedule, RequestedAsset
 from petra.domain.terms import NO_ADDRESS, Address, Terms
 from petra.ledger.fold import LedgerView
+from petra.roles.dso.grid_book import GridBook, Kept
 from petra.roles.dso.readings import Readings
 from petra.roles.effects import MemberTerms
 from petra.roles.receipts import Receipts
 from petra.settlement.bills import CommunityTrade, SettledTimestep
 from petra.settlement.books import OWNER, Books, Entry
+
+GridRule = Literal["feeder", "limits", "connection", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,7 @@ class Policy:
         delay_seconds_max: an answer takes 0 .. so many seconds.
         billing_timesteps: so many timesteps stand on one bill; 0 = one bill for all, when the last is over.
         queue_max, queue_max_per_member: withdrawals that may wait for their answer, of all and of each home.
+        grid_rule: what keeps withdrawals within the grid; see `rules`.
     """
 
     schedules: tuple[PriceSchedule, ...]
@@ -73,6 +78,7 @@ class Policy:
     billing_timesteps: int = 0
     queue_max: int = 4_096
     queue_max_per_member: int = 256
+    grid_rule: GridRule = "connection"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,12 +149,21 @@ class Granted:
         production, consumption: granted, from the moment that the grant is decided; limits are about these.
         production_issued: of it, what stands on the ledger; positions are about this.
         production_deposited: given back before the cut-off, whoever had withdrawn it.
+        production_released, consumption_released: of it, own assets given back before the timestep began: their room in
+            the grid is free again, so that the home may not use it any more.
     """
 
     production: int = 0
     consumption: int = 0
     production_issued: int = 0
     production_deposited: int = 0
+    production_released: int = 0
+    consumption_released: int = 0
+
+    @property
+    def kept(self) -> Kept:
+        """What the account may still make and use of it."""
+        return Kept(self.production - self.production_released, self.consumption - self.consumption_released)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +193,7 @@ class DsoState:
         settled: by timestep, then member address. settled_at: the unix second at which each timestep was settled.
         statements: by member address.
         billed_through: the last timestep that stands on bills; what came before is forgotten.
+        grid: the book of the feeder; None where the rule is not about a feeder.
     """
 
     address: Address
@@ -205,6 +221,7 @@ class DsoState:
     next_to_settle: int = 0
     statements: dict[Address, Statement] = field(default_factory=dict)
     billed_through: int = -1
+    grid: GridBook | None = None
     receipts: Receipts = field(default_factory=Receipts)
     alarms: list[str] = field(default_factory=list)  # broken promises: a run with one ends with exit code 1
 
@@ -268,6 +285,15 @@ class DsoState:
     def change(self, account: Address, timestep: int) -> Granted:
         """Return the same, to be changed."""
         return self.granted[account].setdefault(timestep, Granted())
+
+    def kept(self) -> dict[int, dict[Address, Kept]]:
+        """Return by timestep and account what members may still make and use of their grants; no zeros."""
+        rows: dict[int, dict[Address, Kept]] = {}
+        for account in self.members:
+            for timestep, own in self.granted.get(account, {}).items():
+                if any(own.kept):
+                    rows.setdefault(timestep, {})[account] = own.kept
+        return rows
 
     def told_by(self, member: Member) -> Readings:
         """Return a member's readings."""

@@ -1,7 +1,8 @@
 """A home's trading agent: forecast, withdraw, offer, accept, deposit (paper 4.2, Fig. 2; R43, R44, R56-R73).
 
-Decides: when to ask for what, and the next step after every ordinary mishap: a refused withdrawal ends the plan, a lost
-race or a refused transaction means looking at the order book again. The strategy decides prices and partners.
+Decides: when to ask for what, and the next step after every ordinary mishap: where the grid has no room a home asks for
+half, twice; any other refusal ends the plan; a lost race or a refused transaction means a new look at the order book.
+The strategy decides prices and partners.
 Invariant: a plan with a transaction in flight signs nothing new, so an intent is never sent twice.
 """
 
@@ -20,6 +21,7 @@ from petra.domain.messages import (
     WithdrawAssets,
 )
 from petra.domain.quantities import energy_of, payment_rounded_up
+from petra.domain.refusals import GrantReason
 from petra.domain.terms import NO_ADDRESS
 from petra.ledger.fold import LedgerView
 from petra.roles.effects import (
@@ -49,6 +51,7 @@ ROUNDING_RESERVE = 1_000
 ENDED_KEPT_SECONDS = 3_600
 EMPTY_KEPT_SECONDS = 86_400
 BILLS_KEPT = 12
+SMALLER_REQUESTS_MAX = 2  # after a refusal for want of room in the grid
 
 
 def step(state: ProsumerState, event: Event, now: int, rng: Random) -> list[Effect]:
@@ -65,7 +68,7 @@ def step(state: ProsumerState, event: Event, now: int, rng: Random) -> list[Effe
         case Woken(phase=Phase.LOOK, timestep=timestep):
             return _advance(state, timestep, Stage.ASKED, now)
         case MessageArrived(envelope=envelope):
-            return _take_message(state, envelope, now)
+            return _take_message(state, envelope, now, rng)
         case LedgerAdvanced():
             return _ledger(state, event, now)
         case ProtestWanted(message_id=message_id):
@@ -107,18 +110,24 @@ def _withdraw(state: ProsumerState, timestep: int, now: int, rng: Random) -> lis
     )
     state.plans[timestep] = plan
     state.by_pseudonym[plan.pseudonym] = plan
-    asset = RequestedAsset(anon_address=plan.pseudonym, power=power, start=timestep, end=timestep, amount=plan.amount)
+    again = WakeAt(at=now + state.habits.retry_seconds, phase=Phase.RETRY, timestep=timestep)
+    return [noted, *_ask(state, plan), again]
+
+
+def _ask(state: ProsumerState, plan: Plan) -> list[Effect]:
+    asset = RequestedAsset(
+        anon_address=plan.pseudonym, power=plan.power, start=plan.timestep, end=plan.timestep, amount=plan.amount
+    )
     fields = {
         "home": state.name,
-        "timestep": timestep,
+        "timestep": plan.timestep,
         "request": plan.message_id.hex(),
         "pseudonym": plan.pseudonym,
-        "power": power,
+        "power": plan.power,
         "amount": plan.amount,
         "deadline": plan.deadline,
     }
     return [
-        noted,
         Note(kind="withdraw", fields=fields),
         Send(
             message_id=plan.message_id,
@@ -127,8 +136,34 @@ def _withdraw(state: ProsumerState, timestep: int, now: int, rng: Random) -> lis
             deadline=plan.deadline,
             body=WithdrawAssets(assets=(asset,)),
         ),
-        WakeAt(at=now + state.habits.retry_seconds, phase=Phase.RETRY, timestep=timestep),
     ]
+
+
+def _refused(state: ProsumerState, plan: Plan, reason: str, *, now: int, rng: Random) -> list[Effect]:
+    """End a plan that was refused, or ask for less; what stands on the ledger is ours, whatever a message says."""
+    plan.answered = True
+    if plan.asset_id or plan.funded or plan.stage is Stage.ENDED:
+        return []
+    if reason == GrantReason.NETWORK.value:
+        return _ask_for_less(state, plan, now, rng)
+    plan.stage = Stage.ENDED
+    return []
+
+
+def _ask_for_less(state: ProsumerState, plan: Plan, now: int, rng: Random) -> list[Effect]:
+    """Ask for half of what the grid had no room for; the answers to the smaller request are waited for like the first.
+
+    The pseudonym stays: nothing was granted to it, and only the DSO has seen it.
+    """
+    half = (abs(plan.power) // 2) * (1 if plan.power > 0 else -1)
+    if plan.smaller >= SMALLER_REQUESTS_MAX or abs(half) < state.habits.minimum_watts or now >= plan.deadline:
+        plan.stage = Stage.ENDED
+        return []
+    plan.power, plan.amount = half, _money_for(state, plan.timestep, half)
+    plan.message_id, plan.asked_at, plan.answered = rng.randbytes(16), now, False
+    plan.smaller += 1
+    # The timer that asks again where no answer comes still runs since the first request.
+    return _ask(state, plan)
 
 
 def withdrawable(low: int, median: int) -> int:
@@ -178,7 +213,7 @@ def _protest(state: ProsumerState, message_id: bytes, now: int) -> list[Effect]:
     ]
 
 
-def _take_message(state: ProsumerState, envelope: Envelope, now: int) -> list[Effect]:
+def _take_message(state: ProsumerState, envelope: Envelope, now: int, rng: Random) -> list[Effect]:
     if envelope.sender != state.dso or is_long_past(envelope.deadline, now):
         return []
     match envelope.body:
@@ -195,12 +230,9 @@ def _take_message(state: ProsumerState, envelope: Envelope, now: int) -> list[Ef
         case WithdrawalGranted(request_id=request_id):
             for plan in _plans_of(state, request_id):
                 plan.answered = True
-        case FailedWithdrawal(request_id=request_id):
-            for plan in _plans_of(state, request_id):
-                plan.answered = True
-                # What stands on the ledger is ours, whatever a message says.
-                if not plan.asset_id and not plan.funded:
-                    plan.stage = Stage.ENDED
+        case FailedWithdrawal(request_id=request_id, reason=reason):
+            plans = _plans_of(state, request_id)
+            return [effect for plan in plans for effect in _refused(state, plan, reason, now=now, rng=rng)]
         case _:
             pass
     return []

@@ -55,6 +55,7 @@ class Plan:
         power: withdrawn, watts with the paper's sign. amount: money withdrawn with it, nano-units.
         asked_at, deadline: unix seconds of the withdrawal.
         assets: ids of everything that came to the pseudonym; what was sold since is told by the ledger.
+        smaller: how often it was asked for again, each time half as much.
         in_flight: intents without an outcome. intents: how many were made, for their ids.
     """
 
@@ -68,6 +69,7 @@ class Plan:
     stage: Stage = Stage.ASKED
     answered: bool = False
     protested: bool = False
+    smaller: int = 0
     traded_since: int = 0
     asset_id: int = 0
     funded: bool = False
