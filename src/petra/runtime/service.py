@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from random import Random
 
 from petra.crash_points import reach
@@ -45,6 +46,7 @@ from petra.store.messages import StoredMessage
 from petra.wire.envelope import Header, address_proof_digest, envelope_hash, open_envelope, seal
 
 ARRIVALS_MAX = 32  # in one round: while it is stored, others can send
+TIMERS_MAX = 500  # after a long sleep the lease is renewed in between
 PATIENCE_SECONDS = 0.25
 REPLAYED = "replayed"  # other bytes under an id that its sender has used
 GRACE_SECONDS = 86_400  # a message is offered so long after its deadline: its recipient answers that it is too late
@@ -164,7 +166,8 @@ class Service:
         for timestep in (passed := self.boundaries.passed(self.now)):
             for event in self.part.calendar(timestep, timestep == passed[-1]):
                 self._take(current, Boundary(timestep=timestep, event=event), (event,))
-        for woken in self.agenda.due(self.now, self.ledger.final_at if self.ledger is not None else self.now):
+        due = self.agenda.due(self.now, self.ledger.final_at if self.ledger is not None else self.now)
+        for woken in islice(due, TIMERS_MAX):
             self._take(current, woken, (woken,))
         return current
 
