@@ -11,7 +11,7 @@ LEDGER ?= $$(python scripts/bootstrap.py ledger)
 CODE := $(shell for folder in src tests scripts benchmarks examples; do find $$folder -name '*.py' 2>/dev/null | grep -q . && echo $$folder; done)
 FORGE = $$(python -c 'from petra.tools import find_foundry; print(find_foundry("forge") or "forge")')
 
-.PHONY: help setup demo test test-marked test-all lint fix typecheck layers verify verify-client contracts check bench lock network-tools verify-network verify-services clean
+.PHONY: help setup demo test test-marked test-all lint fix typecheck layers verify verify-client contracts check bench lock network-tools verify-network verify-services verify-grid clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -80,6 +80,11 @@ verify-services: $(DEV) $(NODE) ## kill the live services at every point, in ord
 	python scripts/verify_services.py cold
 	python scripts/verify_services.py kills
 	python scripts/verify_services.py pairs
+
+verify-grid: $(USE) ## fill five grids, solve what was granted, let homes collude, play the stressed day (some minutes)
+	python scripts/verify_grid.py
+	python -m tests.safety.collusion
+	python benchmarks/grant_latency.py
 
 clean: ## remove everything that make made, but no run
 	rm -rf .venv .tools node_modules .setup.log .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache contracts/out contracts/cache

@@ -5,7 +5,8 @@ Invariants: nothing comes from the wall clock; blocks stand on the grid starts +
 where a transaction waits; a transaction sent at time t stands in the first block after t, in the order of sending.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -106,7 +107,7 @@ def simulate(
         world: who plays, and when.
         chain: younger than the world's beginning; the contract is deployed on it.
         seed: where keys and chance come from.
-        directory: gets journal.jsonl, ledger.jsonl and bills/.
+        directory: gets journal.jsonl, ledger.jsonl and bills/, and grid.json where the rule is about a feeder.
         on_progress: called with the virtual unix second after each event.
     """
     keys = SimulatedKeys(seed)
@@ -157,4 +158,20 @@ def simulate(
             stage.do_next()
             on_progress(at)
         write_bills(cast, directory / "bills")
-    return RunResult(transactions=ledger.transactions, alarms=tuple(cast.dso_state.alarms))
+    alarms = [*cast.dso_state.alarms, *check_grid(world, directory)]
+    return RunResult(transactions=ledger.transactions, alarms=tuple(alarms))
+
+
+def check_grid(world: World, directory: Path) -> Iterator[str]:
+    """Solve the day on its feeder where the scenario's rule is about one; a limit that the ledger broke is an alarm."""
+    rule = world.scenario.grid.rule
+    if world.feeder is None or rule == "connection":
+        return
+    from petra.sim.grid_day import as_json, grid_day  # noqa: PLC0415 a solver, which most runs do not need
+
+    day = grid_day(world, directory / "journal.jsonl")
+    told = json.dumps(as_json(day, world.feeder, rule), sort_keys=True)
+    (directory / "grid.json").write_text(told + "\n", encoding="utf-8")
+    for what, solved in (("was metered", day.metered), ("was granted", day.granted)):
+        if rule == "feeder" and solved.violations:
+            yield f"{solved.violations} of {solved.outcomes} outcomes of what {what} exceed a limit of the feeder"
