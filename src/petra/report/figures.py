@@ -66,7 +66,7 @@ def energy(facts: Facts, timesteps: Sequence[TimestepEnergy], time: LocalTime) -
     )
 
     def draw(width: int) -> str:
-        frame = _timestep_frame(width, timesteps, (0, high))
+        frame = timestep_frame(width, timesteps, (0, high))
         gap = 0.12 if len(timesteps) <= 40 else 0.0
         parts = [charts.vertical_axis(frame, "energy in kWh")]
         for step in timesteps:
@@ -80,7 +80,7 @@ def energy(facts: Facts, timesteps: Sequence[TimestepEnergy], time: LocalTime) -
             parts.append(charts.bar(frame, (begin, end), (traded, max(traded, demanded)), "utility", told))
             y = frame.y(servable)
             parts.append(charts.line((frame.x(step.timestep), y), (frame.x(step.timestep + 1), y), "servable"))
-        parts.append(_timestep_axis(frame, facts, time))
+        parts.append(timestep_axis(frame, facts, time))
         return charts.drawing(frame, alt, parts)
 
     legend = (
@@ -167,7 +167,7 @@ def service(facts: Facts, time: LocalTime) -> Figure:
             parts.append(charts.bar(frame, (timestep + gap, timestep + 1 - gap), (0, waited), "community", told))
         y = frame.y(original.SERVICE_MEAN)
         parts.append(charts.line((frame.left, y), (frame.width - frame.right, y), "dashed"))
-        parts.append(_timestep_axis(frame, facts, time))
+        parts.append(timestep_axis(frame, facts, time))
         return charts.drawing(frame, alt, parts)
 
     legend = (
@@ -233,14 +233,14 @@ def exchange(facts: Facts, timesteps: Sequence[TimestepEnergy], time: LocalTime)
     def draw(width: int) -> str:
         low = 1.06 * min([0.0, *flows])
         high = 1.06 * max([0.0, *flows]) or -0.1 * low or 1.0
-        frame = _timestep_frame(width, timesteps, (low, high))
+        frame = timestep_frame(width, timesteps, (low, high))
         edges = [*facts.timesteps, facts.timesteps.stop]
         parts = [
             charts.vertical_axis(frame, "power in kW"),
             charts.steps(frame, edges, [max(0.0, flow) for flow in flows], "area consume", filled=True),
             charts.steps(frame, edges, [min(0.0, flow) for flow in flows], "area produce", filled=True),
             charts.steps(frame, edges, flows, "stroke ink"),
-            _timestep_axis(frame, facts, time),
+            timestep_axis(frame, facts, time),
         ]
         return charts.drawing(frame, alt, parts)
 
@@ -256,7 +256,7 @@ def imbalance(facts: Facts, timesteps: Sequence[TimestepEnergy], time: LocalTime
     alt = f"Imbalance per timestep: {sum(over):.2f} kWh beyond and {sum(under):.2f} kWh short of the positions in all."
 
     def draw(width: int) -> str:
-        frame = _timestep_frame(width, timesteps, (-charts.room_above(max(under)), charts.room_above(max(over))))
+        frame = timestep_frame(width, timesteps, (-charts.room_above(max(under)), charts.room_above(max(over))))
         gap = 0.12 if len(timesteps) <= 40 else 0.0
         parts = [charts.vertical_axis(frame, "energy in kWh")]
         for step, more, less in zip(timesteps, over, under, strict=True):
@@ -264,20 +264,22 @@ def imbalance(facts: Facts, timesteps: Sequence[TimestepEnergy], time: LocalTime
             x = (step.timestep + gap, step.timestep + 1 - gap)
             parts.append(charts.bar(frame, x, (0, more), "produce", told))
             parts.append(charts.bar(frame, x, (-less, 0), "utility", told))
-        parts.append(_timestep_axis(frame, facts, time))
+        parts.append(timestep_axis(frame, facts, time))
         return charts.drawing(frame, alt, parts)
 
     legend = (("produce", "beyond the position"), ("utility", "short of it"))
     return charts.figure("imbalance", "Imbalance per timestep", alt, legend, draw)
 
 
-def _timestep_frame(width: int, timesteps: Sequence[TimestepEnergy], y_range: tuple[float, float]) -> Frame:
+def timestep_frame(width: int, timesteps: Sequence[TimestepEnergy], y_range: tuple[float, float]) -> Frame:
+    """Return the plot of a quantity over the timesteps."""
     first, last = timesteps[0].timestep, timesteps[-1].timestep
     height = 280 if width > charts.NARROW else 240
     return Frame(width=width, height=height, x_range=(first, last + 1), y_range=y_range)
 
 
-def _timestep_axis(frame: Frame, facts: Facts, time: LocalTime) -> str:
+def timestep_axis(frame: Frame, facts: Facts, time: LocalTime) -> str:
+    """Return the local time below such a plot."""
     begin, end = facts.begin(facts.timesteps.start), facts.begin(facts.timesteps.stop)
     marks = [
         ((unix - facts.run["genesis"]) / facts.seconds, text) for unix, text in _clock_marks(frame, begin, end, time)

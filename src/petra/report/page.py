@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from petra.report import figures, original, sections, words
+from petra.report import feeder, figures, original, sections, words
 from petra.report.charts import Figure
 from petra.report.checks import Checks
 from petra.report.energy import HomeTotals, TimestepEnergy, peak_watts
@@ -40,8 +40,11 @@ def render(
         begins=facts.begin(facts.timesteps.start),
         ends=facts.begin(facts.timesteps.stop),
         timesteps=timesteps,
-        figures=_figures(facts, timesteps, homes, time),
-        tables=_tables(run.about, facts, timesteps, homes, time),
+        figures=_figures(facts, timesteps, homes, time)
+        | ({"loading": feeder.loading(run.grid, facts, timesteps, time)} if run.grid else {}),
+        tables=_tables(run.about, facts, timesteps, homes, time)
+        | ({"feeder": feeder.elements(run.grid), "worst": feeder.worst(run.grid)} if run.grid else {}),
+        feeder=run.grid,
         cards=sections.cards(facts, timesteps, homes, checks),
         checks=checks,
         sight=sight,

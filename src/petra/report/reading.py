@@ -23,16 +23,19 @@ BILL_FIELDS = {
     *("community", "settlement", "utility_only", "savings", "by_kind", "trades", "timesteps"),
 }
 
+GRID_FIELDS = {"feeder", "rule", "limits", "links", "metered", "granted", "loading", "voltage"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """What stands in a run directory; `bills` by home."""
+    """What stands in a run directory; `bills` by home; `grid`: grid.json, None where the run has none."""
 
     directory: Path
     about: dict[str, Any]
     journal: list[Note]
     ledger: list[Note]
     bills: dict[str, dict[str, Any]]
+    grid: dict[str, Any] | None = None
 
 
 def read_run(directory: Path) -> RunRecord:
@@ -53,6 +56,7 @@ def read_run(directory: Path) -> RunRecord:
     ledger = _lines(directory / "ledger.jsonl", problems)
     problems += _ledger_problems(directory / "ledger.jsonl", ledger)
     bills = {path.stem: _bill(path, problems) for path in sorted((directory / "bills").glob("*.json"))}
+    grid = _grid(directory / "grid.json", problems)
     if problems:
         raise InputError(_shortened(problems))
     return RunRecord(
@@ -61,6 +65,7 @@ def read_run(directory: Path) -> RunRecord:
         journal=[note for _, note in journal],
         ledger=[block for _, block in ledger],
         bills=bills,
+        grid=grid,
     )
 
 
@@ -103,6 +108,15 @@ def _bill(path: Path, problems: list[str]) -> dict[str, Any]:
     if bill and (missing := sorted(BILL_FIELDS - bill.keys())):
         problems.append(f"{path}:1: no bill: {', '.join(missing)} missing; {AGAIN}")
     return bill
+
+
+def _grid(path: Path, problems: list[str]) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    grid = _document(path, problems)
+    if grid and (missing := sorted(GRID_FIELDS - grid.keys())):
+        problems.append(f"{path}:1: no day of a feeder: {', '.join(missing)} missing; {AGAIN}")
+    return grid
 
 
 def _lines(path: Path, problems: list[str]) -> list[tuple[int, Any]]:

@@ -170,7 +170,7 @@ def check_grid(world: World, directory: Path) -> Iterator[str]:
     from petra.sim.grid_day import as_json, grid_day  # noqa: PLC0415 a solver, which most runs do not need
 
     day = grid_day(world, directory / "journal.jsonl")
-    told = json.dumps(as_json(day, world.feeder, rule), sort_keys=True)
+    told = json.dumps(as_json(day, world.feeder, rule))
     (directory / "grid.json").write_text(told + "\n", encoding="utf-8")
     for what, solved in (("was metered", day.metered), ("was granted", day.granted)):
         if rule == "feeder" and solved.violations:
