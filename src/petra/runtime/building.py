@@ -21,6 +21,7 @@ from petra.domain.messages import Kind
 from petra.domain.terms import Address
 from petra.errors import ChainError, InputError
 from petra.fabric.intake import DSO_BYTES_MAX, TO_DSO, TO_HOME, Intake
+from petra.fabric.limits import Limits
 from petra.fabric.postbox import Postbox
 from petra.fabric.zmq_client import Server, ZmqClient
 from petra.fabric.zmq_server import ZmqServer
@@ -179,7 +180,9 @@ def build_meter(directory: Path, password: str) -> Service:
 def _doors(config: DsoConfig, base: _Base, state: DsoState, opened: ExitStack) -> tuple[Link, PriceBoard]:
     """Open the DSO's doors: for members, for newcomers, for what is published, and the gateway where there is one."""
     fabric, members = config.fabric, Members(state)
-    server = ZmqServer(f"tcp://{fabric.host}:{fabric.port}", base.keys.curve, members, base.intake(TO_DSO))
+    limits = Limits(enrolments_per_minute=fabric.enrolments_per_minute)
+    endpoint = f"tcp://{fabric.host}:{fabric.port}"
+    server = ZmqServer(endpoint, base.keys.curve, members, base.intake(TO_DSO), limits=limits)
     opened.callback(server.close)
     server.open_enrolment(f"tcp://{fabric.host}:{fabric.enrol_port}", base.intake({Kind.ENROL}))
     server.open_publisher(f"tcp://{fabric.host}:{fabric.publish_port}")

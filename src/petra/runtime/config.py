@@ -174,7 +174,8 @@ class FabricSection(Section):
     """[fabric]: where homes reach the DSO.
 
     `host` is listened at; `public_host` stands in invitations, the same if left empty. `gateway_port`: HTTPS for homes
-    without ZeroMQ, with certificate and key as PEM files; 0 = none.
+    without ZeroMQ, with certificate and key as PEM files; 0 = none. `enrolments_per_minute`: what
+    one network address may ask of the door for newcomers.
     """
 
     host: str = "127.0.0.1"
@@ -182,6 +183,7 @@ class FabricSection(Section):
     port: Port
     enrol_port: Port
     publish_port: Port
+    enrolments_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 30
     gateway_port: PortOrNone = 0
     gateway_certificate: str = ""
     gateway_key: str = ""

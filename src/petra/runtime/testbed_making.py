@@ -40,6 +40,7 @@ KEY_FILE = "dso.key"
 _MINED_SECONDS = 30
 _POLL_SECONDS = 0.05
 _INVITATION_SECONDS = 86_400
+_ENROLMENTS_PER_MINUTE = 100_000  # all homes come from one address here
 
 
 def choose_homes(world: World, count: int | None, seed: int) -> World:
@@ -158,6 +159,7 @@ def make_dso(testbed: Testbed, world: World, *, confirmations: int, database: st
         "dso": config.dso.model_copy(
             update={"confirmations": confirmations, "first_timestep": world.first_timestep}
         ),
+        "fabric": config.fabric.model_copy(update={"enrolments_per_minute": _ENROLMENTS_PER_MINUTE}),
         "policy": config.policy.model_copy(update=policy),
         "operation": Operation(log_file=LOG_FILE),
     }
