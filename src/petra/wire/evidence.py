@@ -22,12 +22,13 @@ from petra.domain.messages import (
     Enrolled,
     Envelope,
     FailedWithdrawal,
+    Kind,
     MessageReceipt,
     MeterReading,
     WithdrawalGranted,
     WithdrawAssets,
 )
-from petra.domain.terms import Address
+from petra.domain.terms import NO_ADDRESS, Address
 from petra.errors import MessageError
 from petra.wire.envelope import open_envelope, signature_domain
 from petra.wire.keccak import keccak256
@@ -105,7 +106,8 @@ def check(evidence: Evidence) -> Findings:
             problems.append(f"line {line.position}: {error}")
             continue
         ours = envelope.sender if line.direction == "out" else envelope.recipient
-        if ours != evidence.account:
+        published = line.direction == "in" and ours == NO_ADDRESS and envelope.kind is Kind.PRICE_SCHEDULE
+        if ours != evidence.account and not published:
             problems.append(f"line {line.position}: {line.direction}, but neither of nor for {evidence.account}")
             continue
         opened.append((line, envelope))

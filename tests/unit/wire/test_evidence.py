@@ -11,6 +11,7 @@ from petra.domain.messages import (
     FailedWithdrawal,
     MessageReceipt,
     MeterReading,
+    PriceSchedule,
     RequestedAsset,
     WithdrawalGranted,
     WithdrawAssets,
@@ -29,18 +30,19 @@ REQUEST = WithdrawAssets(
     assets=(RequestedAsset(anon_address=OTHER.address, power=100, start=5, end=5, amount=0, proof=bytes(65)),)
 )
 READING = MeterReading(timestep=57, produced=1_800_000, consumed=900_000, previous=bytes(32))
+PRICES = PriceSchedule(from_timestep=0, retail=30, feed_in=10, local=20, grid_fee=5, imbalance=40, bulk=8)
 GRANTED = WithdrawalGranted(request_id=bytes(15) + b"\1")
 FAILED = FailedWithdrawal(request_id=bytes(15) + b"\1", anon_address=NO_ADDRESS, reason=GrantReason.NETWORK.value)
 
 
 def message(
-    number: int, body: Body, sender: SecretKey = HOME, recipient: SecretKey = DSO, chain_id: int = 1337
+    number: int, body: Body, sender: SecretKey = HOME, recipient: SecretKey | None = DSO, chain_id: int = 1337
 ) -> bytes:
-    """Seal a message under an id of this number."""
+    """Seal a message under an id of this number; no recipient = it is published."""
     header = Header(
         message_id=number.to_bytes(16),
         sender=sender.address,
-        recipient=recipient.address,
+        recipient=recipient.address if recipient else NO_ADDRESS,
         sequence=number,
         created=1_800_000_000,
         deadline=1_800_000_900,
@@ -113,7 +115,14 @@ def test_messages_of_another_deployment_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "foreign",
-    [("in", ASKED), ("out", GRANT), ("out", message(1, REQUEST, OTHER)), ("in", message(1, READING, DSO, OTHER))],
+    [
+        ("in", ASKED),
+        ("out", GRANT),
+        ("out", message(1, REQUEST, OTHER)),
+        ("in", message(1, READING, DSO, OTHER)),
+        ("in", message(1, GRANTED, DSO, None)),
+        ("out", message(1, PRICES, DSO, None)),
+    ],
 )
 def test_messages_of_others_are_named(foreign: tuple[Direction, bytes]) -> None:
     """What the account neither sent nor got proves nothing about it."""
@@ -176,6 +185,11 @@ def test_an_honest_day_has_nothing_to_find() -> None:
     found = check(from_lines(to_lines(DAY)))
     assert (found.problems, found.unanswered) == ((), ())
     assert from_lines(to_lines(DAY)) == DAY
+
+
+def test_published_prices_belong_to_everybody() -> None:
+    """They name no recipient, and are evidence all the same of what the DSO said."""
+    assert problems(kept(("in", message(1, PRICES, DSO, None)))) == ""
 
 
 def test_an_export_may_begin_in_the_middle() -> None:
