@@ -30,7 +30,7 @@ STAMPS = {"use": VENV / ".use", "dev": VENV / ".dev", "node": CHECKOUT / "node_m
 
 # PETra's own finder of tools stands on the standard library too.
 sys.path.insert(0, str(CHECKOUT / "src"))
-from petra import tools  # noqa: E402
+from petra import tools
 
 
 class SetupError(Exception):

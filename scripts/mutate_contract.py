@@ -24,9 +24,9 @@ from typing import Any, Self
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT / "src"))
 sys.path.insert(0, str(CHECKOUT))
-from petra.tools import find_foundry, read_version  # noqa: E402
-from scripts.compile_contracts import ask_compiler, find_node  # noqa: E402
-from scripts.mutants import Mutant, mutants_of  # noqa: E402
+from petra.tools import find_foundry, read_version
+from scripts.compile_contracts import ask_compiler, find_node
+from scripts.mutants import Mutant, mutants_of
 
 CONTRACTS = CHECKOUT / "contracts"
 FILES = ("Petra.sol", "Quantities.sol")

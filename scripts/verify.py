@@ -26,8 +26,8 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT / "src"))
 sys.path.insert(0, str(CHECKOUT))
-from petra.tools import find_foundry, read_version  # noqa: E402
-from scripts.compile_contracts import ask_compiler, find_node  # noqa: E402
+from petra.tools import find_foundry, read_version
+from scripts.compile_contracts import ask_compiler, find_node
 
 CONTRACTS = CHECKOUT / "contracts"
 TOOLS = CHECKOUT / ".tools" / "verify"

@@ -26,10 +26,10 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT))
 
-from petra.runtime.nursery import Child  # noqa: E402
-from petra.runtime.testbed_layout import Place  # noqa: E402
-from tests.crash.rig import POINTS, READY_SECONDS, Rig, rest  # noqa: E402
-from tests.integration.store.server import Server, find_binaries  # noqa: E402
+from petra.runtime.nursery import Child
+from petra.runtime.testbed_layout import Place
+from tests.crash.rig import POINTS, READY_SECONDS, Rig, rest
+from tests.integration.store.server import Server, find_binaries
 
 SEED = 1
 RECORD = CHECKOUT / "docs" / "records" / "service-kills.json"
