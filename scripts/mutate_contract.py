@@ -11,12 +11,16 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
@@ -35,7 +39,7 @@ PROOFS = CONTRACTS / "equivalent-mutants.json"
 UNIT = ["--no-match-contract", "Invariants|Gas|Proofs"]
 EXAMPLES, FUZZ = [*UNIT, "--no-match-test", "testFuzz"], [*UNIT, "--match-test", "testFuzz"]  # what is quick first
 STATEFUL = ["--match-contract", "Invariants"]
-TIMEOUT_SECONDS = 240
+PROCESSOR_SECONDS_MAX = 240  # of one call of forge: a fault may keep a test from ending
 # Reads one question a line, so that the compiler is started once.
 COMPILE = """
 const solc = require("solc");
@@ -136,16 +140,14 @@ class Range:
         node = find_node()
         path = os.pathsep.join([str(Path(node or "").parent), os.environ["PATH"]])
         command = [str(self.forge), "test", "--fail-fast", "--fuzz-seed", "1", "-j", "1", *arguments]
-        try:
-            done = subprocess.run(
-                command,
-                cwd=self.folder,
-                env=os.environ | {"PATH": path} | settings,
-                capture_output=True,
-                timeout=TIMEOUT_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
+        done = subprocess.run(
+            ["sh", "-c", f'ulimit -S -t {PROCESSOR_SECONDS_MAX}; exec "$@"', "sh", *command],
+            cwd=self.folder,
+            env=os.environ | {"PATH": path} | settings,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode == -signal.SIGXCPU:
             return False
         if done.returncode < 0:  # killed from outside, which says nothing about the fault
             return self.passes(arguments, **settings)
@@ -170,29 +172,39 @@ def chosen(arguments: argparse.Namespace, mutants: list[Mutant]) -> list[Mutant]
         return [mutant for mutant in mutants if mutant.id in arguments.only]
     if arguments.sample:
         mutants = random.Random(arguments.seed).sample(mutants, min(arguments.sample, len(mutants)))
-    return mutants[arguments.shard :: arguments.shards]
+    return mutants
 
 
-def judged(mutants: list[Mutant], texts: dict[str, str], proofs: dict[str, str]) -> Iterator[tuple[Mutant, str]]:
+def judged(
+    mutants: list[Mutant], texts: dict[str, str], proofs: dict[str, str], jobs: int
+) -> Iterator[tuple[Mutant, str]]:
     """Yield what became of each mutant: stillborn, unit, stateful, equivalent, proved, or survived."""
-    with TemporaryDirectory(prefix="mutants-") as folder, Compiler() as compiler:
-        tests = Range.make(Path(folder))
+    with ExitStack() as stack:
+        free: SimpleQueue[tuple[Range, Compiler]] = SimpleQueue()
+        for _ in range(jobs):
+            folder = stack.enter_context(TemporaryDirectory(prefix="mutants-"))
+            free.put((Range.make(Path(folder)), stack.enter_context(Compiler())))
+        tests, compiler = free.get()
         original = compiler.creation_code(texts, optimized=False)
+        optimized = compiler.creation_code(texts, optimized=True)
         if original is None or tests.verdict(original):
             print("The tests fail without any fault: repair that first.", file=sys.stderr)
             raise SystemExit(2)
-        optimized = compiler.creation_code(texts, optimized=True)
-        for mutant in mutants:
+        free.put((tests, compiler))
+
+        def judge(mutant: Mutant) -> tuple[Mutant, str]:
+            tests, compiler = free.get()
             changed = texts | {mutant.file: mutant.text}
             code = compiler.creation_code(changed, optimized=False)
-            if code is None:
-                yield mutant, "stillborn"
-                continue
-            verdict = "equivalent" if code == original else tests.verdict(code)
+            verdict = "stillborn" if code is None else "equivalent" if code == original else tests.verdict(code)
             if not verdict:
                 same = compiler.creation_code(changed, optimized=True) == optimized
                 verdict = "equivalent" if same else "proved" if mutant.id in proofs else "survived"
-            yield mutant, verdict
+            free.put((tests, compiler))
+            return mutant, verdict
+
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            yield from pool.map(judge, mutants)
 
 
 def main() -> int:
@@ -200,8 +212,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Plant faults in the contract and see that its tests find each.")
     parser.add_argument("--sample", type=int, help="judge only this many mutants")
     parser.add_argument("--seed", type=int, default=1, help="which ones")
-    parser.add_argument("--shards", type=int, default=1, help="share the mutants among so many processes")
-    parser.add_argument("--shard", type=int, default=0, help="which of them this is, from 0")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many to judge at a time")
     parser.add_argument("--only", nargs="+", help="judge only these ids")
     parser.add_argument("--list", action="store_true", help="list the mutants, judge none")
     parser.add_argument("--verbose", action="store_true", help="tell the verdict of every mutant")
@@ -215,7 +226,8 @@ def main() -> int:
         return 0
     proofs = json.loads(PROOFS.read_text(encoding="utf-8")) if PROOFS.is_file() else {}
     verdicts = _known(arguments.keep or [])
-    for mutant, verdict in judged([mutant for mutant in mutants if mutant.id not in verdicts], texts, proofs):
+    lacking = [mutant for mutant in mutants if mutant.id not in verdicts]
+    for mutant, verdict in judged(lacking, texts, proofs, arguments.jobs):
         verdicts[mutant.id] = verdict
         if arguments.keep:
             arguments.keep[0].write_text(json.dumps(verdicts), encoding="utf-8")

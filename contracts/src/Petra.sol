@@ -340,6 +340,8 @@ contract Petra is IPetra {
 
     function _offerThatIsOpen(uint64 offerID) internal view returns (Offer memory offer) {
         offer = _offers[offerID];
+        // An id, no balance that another could push past a value: equality is meant.
+        // slither-disable-next-line incorrect-equality
         if (offer.assetID == 0) revert UnknownOffer(offerID);
         if (!offer.open) revert OfferNotOpen(offerID);
     }
@@ -366,9 +368,12 @@ contract Petra is IPetra {
         view
         returns (Part memory part, uint256 firstTradeable)
     {
+        // Sides, bounds and powers of two stored assets, no balances or times of the chain: equality is meant.
+        // slither-disable-start incorrect-equality
         if ((offered.power > 0) == (provided.power > 0)) revert SameSide(offeredID, providedID);
         bool isSameInterval = offered.start == provided.start && offered.end == provided.end;
         bool isWhole = isSameInterval && offered.power == -provided.power;
+        // slither-disable-end incorrect-equality
         if (!DIVISIBLE && !isWhole) revert Indivisible(offeredID, providedID);
         part.power = min(magnitude(offered.power), magnitude(provided.power));
         part.start = max(offered.start, provided.start);
@@ -446,6 +451,8 @@ contract Petra is IPetra {
     }
 
     /// Divides an asset into the traded part and the pieces inside, after and before it, which together are the asset.
+    /// Whether a piece is left is asked of a difference of two stored powers, so equality is meant.
+    // slither-disable-start incorrect-equality
     function _split(uint64 assetID, Part memory part, uint256 firstLive) internal returns (Split memory split) {
         Asset memory whole = _assets[assetID];
         bool isProduction = whole.power > 0;
@@ -470,6 +477,7 @@ contract Petra is IPetra {
             if (isBeforeLive && !isKept) split.beforeID = pieceID;
         }
     }
+    // slither-disable-end incorrect-equality
 
     /// Lets one piece keep the asset's id; gives any other an id of its own, for the same owner and unlocked.
     function _place(uint64 assetID, bool isKept, int64 power, uint64 start, uint64 end)
