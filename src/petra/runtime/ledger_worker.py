@@ -7,8 +7,8 @@ the client signs none twice; there is one piece of news at a time, and the next 
 
 import threading
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from petra.chain.client import LedgerClient, first_checkpoint, read_records
@@ -46,6 +46,14 @@ class Wanted(Protocol):
 
     def wanted(self) -> list[Intent]:
         """Return them in order."""
+        ...
+
+    def parts(self, intent_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Return for those of the intents that are batches what each carries."""
+        ...
+
+    def separate(self, intent_id: str) -> None:
+        """Let each part of an unsigned batch wait on its own."""
         ...
 
 
@@ -154,14 +162,15 @@ class LedgerWorker(threading.Thread):
         """Go on until stopped, or until nothing can be trusted any more."""
         try:
             while not self._ends.is_set():
-                self._turn()
+                self.turn()
                 self._nudged.wait(self._poll_seconds)
                 self._nudged.clear()
         except (StoreError, WrongChain, NonceTaken, Reorganised) as error:
             self.failure = error
             self._wake()
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """Read what is new, and send what waits; `run` does it again and again."""
         try:
             if self._stored:
                 self._client.acknowledge()
@@ -178,16 +187,23 @@ class LedgerWorker(threading.Thread):
     def _tried(self, ready: list[Intent]) -> list[Intent]:
         """Return what the contract would take; what it would refuse ends as void and is never signed.
 
+        A batch that it would refuse comes apart, and its parts are tried one by one the next time.
+
         Raises:
             StoreError: an address was granted to before, although the books know of no such grant.
         """
         refusals = self._client.refusals(ready)
+        batches = self._wanted.parts(list(refusals))
         for intent_id, refusal in refusals.items():
             if refusal.reason in _GRANTED_BEFORE:
                 raise StoreError(
                     f"the ledger holds a grant that the books do not know ({intent_id}: {refusal}): this database is "
                     "older than the chain, or another process signs with the same key; nothing is signed any more"
                 )
+            if intent_id in batches:
+                self._wanted.separate(intent_id)
+                self.nudge()
+                continue
             self._refused[intent_id] = Outcome(
                 intent_id=intent_id, done=False, transaction_hash=b"", block_number=self.head, gas_used=0
             )
@@ -197,7 +213,8 @@ class LedgerWorker(threading.Thread):
         self._records += self._reader.advance()
         through = self._reader.trail[-1].checkpoint
         # Nothing ends between two final blocks, and a DSO may have thousands of transactions to ask about.
-        outcomes = [*(self._client.outcomes() if through != self._asked_at else ()), *self._unsigned()]
+        ended = self._client.outcomes() if through != self._asked_at else []
+        outcomes = [*self._of_parts(ended), *self._unsigned()]
         self._asked_at = through
         if through.block_number > self.head or not self._through_at:
             self._through_at = self._chain.block(through.block_number).timestamp
@@ -215,6 +232,14 @@ class LedgerWorker(threading.Thread):
             self._stored = False
         self._records = []
         self._wake()
+
+    def _of_parts(self, ended: Sequence[Outcome]) -> Iterator[Outcome]:
+        """Yield how each intent ended that a role wanted: a batch ends as all that it carries, which share its gas."""
+        batches = self._wanted.parts([outcome.intent_id for outcome in ended])
+        for outcome in ended:
+            parts = batches.get(outcome.intent_id, [outcome.intent_id])
+            gas_used = outcome.gas_used // len(parts)
+            yield from (replace(outcome, intent_id=part, gas_used=gas_used) for part in parts)
 
     def _unsigned(self) -> list[Outcome]:
         """Return what ended without a signature, once."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sql
 
 from petra.chain.reader import Mark, trail_from_text
+from petra.domain.batches import batches_of
 from petra.domain.blocks import Checkpoint, Intent
 from petra.domain.messages import Envelope
 from petra.domain.terms import Address
@@ -167,7 +168,7 @@ class Records:
             self._messages.received(connection, [StoredMessage.of(one, current.now) for one in current.received])
             self._messages.sent(connection, [StoredMessage.of(one, current.now) for one in current.sent])
             self._messages.delivered(connection, current.delivered, current.now)
-            self._transactions.want(connection, current.intents)
+            self._transactions.want(connection, current.intents, batches_of(current.intents))
             self._notes.append(connection, _notes(current))
             self._orders.take(connection, current.orders)
             if current.news is not None:

@@ -16,7 +16,7 @@ import sqlalchemy as sql
 from petra.chain.client import first_checkpoint, read_records
 from petra.chain.rpc import RpcChain
 from petra.domain.blocks import LedgerRecord
-from petra.domain.calls import AddEnergyAsset, AddFinancialBalance, Call
+from petra.domain.calls import AddEnergyAsset, AddFinancialBalance
 from petra.domain.events import AssetAdded, FinancialAdded, FinancialDeposited
 from petra.domain.messages import FailedWithdrawal, Kind, WithdrawalGranted, WithdrawAssets
 from petra.domain.terms import NO_ADDRESS, Address
@@ -45,20 +45,26 @@ class _Service:
     delivered: dict[Name, EvidenceRow] = field(default_factory=dict)
     received: dict[Name, EvidenceRow] = field(default_factory=dict)
     rows: list[EvidenceRow] = field(default_factory=list)
-    done: dict[str, bytes] = field(default_factory=dict)  # intents that have ended well, with their transaction
+    done: frozenset[str] = frozenset()  # intents that have ended well
     entries: list[Entry] = field(default_factory=list)
 
     def read_before_the_chain(self) -> None:
         """Read what is told after it has happened elsewhere."""
         sent = _by_name(MessageStore(self.database).all(), "out")
         self.delivered = {name: row for name, row in sent.items() if row.delivered_at is not None}
-        settled = sql.select(outbox.c.intent_id, outbox.c.transaction_hash).where(outbox.c.state == "done")
-        self.done = {row.intent_id: row.transaction_hash for row in self.database.read(settled)}
+        self.done = frozenset(intent_id for intent_id, state, _ in self.carried() if state == "done")
         self.entries = list(EntryStore(self.database).all())
 
     def messages(self, direction: str) -> dict[Name, EvidenceRow]:
         """Return what came or went, by sender and id."""
         return _by_name(self.rows, direction)
+
+    def carried(self) -> Iterator[tuple[str, str, bytes]]:
+        """Yield every intent that has a transaction, with its state and its hash; a batch's transaction has several."""
+        carrier = sql.func.coalesce(wanted.c.carrier, wanted.c.intent_id)
+        columns = (wanted.c.intent_id, outbox.c.state, outbox.c.transaction_hash)
+        joined = sql.select(*columns).join(outbox, outbox.c.intent_id == carrier)
+        yield from ((row.intent_id, row.state, row.transaction_hash) for row in self.database.read(joined))
 
     def waits(self) -> list[str]:
         """Return what is wanted and not signed, or signed and not final."""
@@ -174,21 +180,19 @@ def _answers(dso: _Service, domain: bytes, at_rest: bool) -> Iterator[str]:
 
 def _grants(dso: _Service, records: Sequence[LedgerRecord], at_rest: bool) -> Iterator[str]:
     """Each grant of the diary is on the chain once, from the transaction that the outbox holds, and nothing else is."""
-    signed = {
-        row.transaction_hash: row.intent_id
-        for row in dso.database.read(sql.select(outbox.c.transaction_hash, outbox.c.intent_id))
-    }
     intents = {key: intent.call for key, intent in TransactionStore(dso.database).all_wanted().items()}
     grants = {key: call for key, call in intents.items() if isinstance(call, AddEnergyAsset | AddFinancialBalance)}
+    signed = {(digest, grants[key]): key for key, _, digest in dso.carried() if key in grants}
     issued: Counter[str] = Counter()
     for record in records:
         for event in record.events:
             if not isinstance(event, AssetAdded | FinancialAdded):
                 continue
-            intent_id = signed.get(record.transaction_hash, "")
-            issued[intent_id] += 1
-            if intent_id not in grants or _call_of(event) != grants[intent_id]:
+            intent_id = signed.get((record.transaction_hash, _call_of(event)))
+            if intent_id is None:
                 yield f"ledger: {event} was issued, and the DSO's diary wants no such grant"
+            else:
+                issued[intent_id] += 1
     for intent_id, count in issued.items():
         if count > 1:
             yield f"ledger: {intent_id} was issued {count} times"
@@ -202,7 +206,7 @@ def _grants(dso: _Service, records: Sequence[LedgerRecord], at_rest: bool) -> It
             yield f"ledger: {len(lost)} of {len(grants)} grants were never issued, the first is {lost[0]}"
 
 
-def _call_of(event: AssetAdded | FinancialAdded) -> Call:
+def _call_of(event: AssetAdded | FinancialAdded) -> AddEnergyAsset | AddFinancialBalance:
     if isinstance(event, FinancialAdded):
         return AddFinancialBalance(anon_address=event.anon_address, amount=event.amount)
     return AddEnergyAsset(anon_address=event.anon_address, power=event.power, start=event.start, end=event.end)

@@ -7,7 +7,7 @@ nonce of a sender exist once. The migrations in `migrations/versions` make exact
 
 import sqlalchemy as sql
 
-SCHEMA_VERSIONS = ("0001",)  # every migration, in order: the last one makes the tables below
+SCHEMA_VERSIONS = ("0001", "0002")  # every migration, in order: the last one makes the tables below
 
 METADATA = sql.MetaData()
 # SQLite takes a column for its row number, which is the fast kind, only where its type is called INTEGER.
@@ -68,6 +68,7 @@ wanted = sql.Table(
     sql.Column("sender", sql.Text, nullable=False),
     sql.Column("call", sql.LargeBinary, nullable=False),
     sql.Column("waiting", sql.Boolean),
+    sql.Column("carrier", sql.Text),  # the intent whose transaction does this; a batch names itself
 )
 sql.Index(
     "wanted_waiting",
@@ -76,6 +77,12 @@ sql.Index(
     postgresql_where=wanted.c.waiting.is_not(None),
 )
 
+sql.Index(
+    "wanted_carrier",
+    wanted.c.carrier,
+    sqlite_where=wanted.c.carrier.is_not(None),
+    postgresql_where=wanted.c.carrier.is_not(None),
+)
 outbox = sql.Table(
     "outbox",
     METADATA,

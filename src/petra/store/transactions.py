@@ -2,8 +2,8 @@
 
 Decides: that an intent has one transaction for ever, and a nonce of a sender one owner. It does not send, and does not
 know what the bytes say. Invariants: what was wanted is waiting until it is put; what was put is pending until it is
-settled as done or void, across restarts, and again only where the block that settled it is gone; a batch is put whole
-or not at all, and never by a process that has lost the lease.
+settled as done or void, across restarts, and again only where the block that settled it is gone; what is put at once is
+put whole or not at all, and never by a process that has lost the lease; an intent is carried by one transaction.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
+from petra.domain.batches import Batch
 from petra.domain.blocks import Intent, Outcome
 from petra.domain.terms import Address
 from petra.errors import StoreError
@@ -38,19 +39,16 @@ class TransactionStore:
         self._database = database
         self._lease = lease
 
-    def want(self, connection: sql.Connection, intents: Sequence[Intent]) -> None:
-        """Add intents to be signed, in order, in the caller's transaction; StoreError where one is there already."""
+    def want(self, connection: sql.Connection, intents: Sequence[Intent], batches: Sequence[Batch] = ()) -> None:
+        """Add intents to be signed, in order, in the caller's transaction; StoreError where one is there already.
+
+        What is part of a batch does not wait itself: the batch does, after all that is in none.
+        """
         if not intents:
             return
-        rows = [
-            {
-                "intent_id": intent.intent_id,
-                "sender": intent.sender,
-                "call": abi.encode_call(intent.call),
-                "waiting": True,
-            }
-            for intent in intents
-        ]
+        carriers = {part: batch.intent.intent_id for batch in batches for part in batch.parts}
+        rows = [_wanted(intent, carriers.get(intent.intent_id)) for intent in intents]
+        rows += [_wanted(batch.intent, batch.intent.intent_id) for batch in batches]
         try:
             connection.execute(wanted.insert(), rows)
         except sql.exc.IntegrityError as error:
@@ -62,9 +60,34 @@ class TransactionStore:
         return [_intent(row) for row in self._database.read(waiting)]
 
     def all_wanted(self) -> dict[str, Intent]:
-        """Return every intent that was ever wanted, by id, in order: what a replayed diary is compared with."""
-        rows = self._database.read(sql.select(wanted).order_by(wanted.c.position))
+        """Return every intent that a role ever wanted, by id, in order: what a replayed diary is compared with."""
+        is_batch = sql.func.coalesce(wanted.c.carrier, "") == wanted.c.intent_id
+        rows = self._database.read(sql.select(wanted).where(~is_batch).order_by(wanted.c.position))
         return {row.intent_id: _intent(row) for row in rows}
+
+    def parts(self, intent_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Return for those of the intents that are batches what each carries, in order."""
+        found: dict[str, list[str]] = {}
+        for begin in range(0, len(intent_ids), _LOOKUPS):
+            among = wanted.c.carrier.in_(intent_ids[begin : begin + _LOOKUPS])
+            rows = self._database.read(
+                sql.select(wanted.c.intent_id, wanted.c.carrier)
+                .where(among, wanted.c.carrier != wanted.c.intent_id)
+                .order_by(wanted.c.position)
+            )
+            for row in rows:
+                found.setdefault(row.carrier, []).append(row.intent_id)
+        return found
+
+    def separate(self, intent_id: str) -> None:
+        """Let each part of a batch that has no transaction wait on its own: a dry run refused them together."""
+        with self._database.transaction() as connection:
+            connection.execute(_PUT_AWAY, [{"key": intent_id}])
+            connection.execute(
+                wanted.update()
+                .where(wanted.c.carrier == intent_id, wanted.c.intent_id != intent_id)
+                .values(waiting=True, carrier=None)
+            )
 
     def all_ids(self) -> set[str]:
         """Return the id of every intent that was ever wanted or put."""
@@ -162,6 +185,16 @@ class TransactionStore:
             intent_ids = [row.intent_id for row in reopened]
             connection.execute(outbox.update().where(later).values(state="pending", block_number=None))
         return intent_ids
+
+
+def _wanted(intent: Intent, carrier: str | None) -> dict[str, Any]:
+    return {
+        "intent_id": intent.intent_id,
+        "sender": intent.sender,
+        "call": abi.encode_call(intent.call),
+        "waiting": True if carrier in {None, intent.intent_id} else None,
+        "carrier": carrier,
+    }
 
 
 def _intent(row: sql.Row[Any]) -> Intent:
