@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -40,6 +40,7 @@ from petra.runtime.local_chain import end_chain, start_chain
 from petra.runtime.operation import collect_rarely
 from petra.runtime.testbed_layout import PASSWORD_FILE, Testbed
 from petra.runtime.testbed_making import KEY_FILE, deploy_contract, make_dso
+from petra.runtime.testbed_tasks import rewrite
 from petra.store.codec import encode
 from petra.store.database import Database
 from petra.store.keystore import Keystore
@@ -47,7 +48,6 @@ from petra.store.registry import OrderStore, Settings
 from petra.wire.envelope import Header, address_proof_digest, meter_proof_digest, seal, signature_domain
 from petra.wire.secp256k1 import SecretKey
 
-IN_FLIGHT = 64
 PASSWORD = "benchmark"
 
 
@@ -55,18 +55,21 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--in-flight", type=int, default=64, help="how many withdrawals wait for their answers")
+    parser.add_argument("--step-ms", type=int, default=0, help="answers leave at multiples of so many milliseconds")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    load = Load(seconds=arguments.seconds, in_flight=arguments.in_flight, step_ms=arguments.step_ms)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            figures = measured(Path(folder), arguments.seconds)
+            figures = measured(Path(folder), load)
         finally:
             end_chain(Path(folder))
     if arguments.json:
         print(json.dumps(figures))
         return 0
     print(
-        f"{figures['per_second']:.0f} withdrawals a second at {IN_FLIGHT} in flight: "
+        f"{figures['per_second']:.0f} withdrawals a second at {load.in_flight} in flight: "
         f"median {figures['median_ms']:.0f} ms, p99 {figures['p99_ms']:.0f} ms; "
         f"{figures['granted']} of {figures['answered']} granted"
     )
@@ -75,7 +78,16 @@ def main() -> int:
     return 0
 
 
-def measured(directory: Path, seconds: float) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What the DSO is put under."""
+
+    seconds: float
+    in_flight: int
+    step_ms: int
+
+
+def measured(directory: Path, wanted: Load) -> dict[str, Any]:
     """Start a chain and a DSO, put it under load for so long, and return the figures."""
     world = read_world("case-study", None)
     url = start_chain(directory, block_seconds=1)
@@ -91,7 +103,9 @@ def measured(directory: Path, seconds: float) -> dict[str, Any]:
     scenario = world.scenario
     prompt = scenario.model_copy(update={"dso": scenario.dso.model_copy(update={"delay_seconds_max": 0})})
     free = replace(world, scenario=prompt, import_limit_watts=None, export_limit_watts=None)
-    config = make_dso(testbed, free, confirmations=0)
+    made = make_dso(testbed, free, confirmations=0)
+    rewrite(made, {"fabric": made.fabric.model_copy(update={"answer_step_ms": wanted.step_ms})})
+    config = DsoConfig.load(made.directory)
     invitation = invited(testbed, config)
     here, there = multiprocessing.Pipe()
     dso = multiprocessing.Process(target=serve, args=(testbed.dso.directory, testbed.password, there))
@@ -99,7 +113,7 @@ def measured(directory: Path, seconds: float) -> dict[str, Any]:
     try:
         assert here.poll(60), "the DSO does not start"
         here.recv()
-        return load(directory, testbed, config, invitation, seconds=seconds, dso=here)
+        return load(directory, testbed, config, invitation, wanted=wanted, dso=here)
     finally:
         dso.terminate()
         dso.join()
@@ -141,7 +155,7 @@ def serve(directory: Path, password: str, pipe: Connection) -> None:
 
 
 def load(
-    directory: Path, testbed: Testbed, config: DsoConfig, invitation: Invitation, *, seconds: float, dso: Connection
+    directory: Path, testbed: Testbed, config: DsoConfig, invitation: Invitation, *, wanted: Load, dso: Connection
 ) -> dict[str, Any]:
     """Keep so many withdrawals in flight, and time their answers."""
     deployment = read_deployment(testbed.deployment)
@@ -156,13 +170,13 @@ def load(
     dso_key, account = bytes.fromhex(invitation.dso_key), Address(invitation.dso)
     server = Server(endpoint=invitation.dso_endpoint, curve_public=dso_key, account=account)
     intake = Intake(domain=domain, addresses={keys.identity}, kinds=TO_HOME, clock=time.time)
-    home = _Home(keys, ZmqClient(server, keys.curve, intake), server.account, domain)
+    home = _Home(keys, ZmqClient(server, keys.curve, intake), server.account, domain, wanted.in_flight)
     home.timestep = deployment.terms.timeline.current(int(time.time())) + 2
     home.play(2.0)  # warm
     home.answered.clear()
     cpu_before = (_cpu(dso), time.process_time())
     begun = time.perf_counter()
-    home.play(seconds)
+    home.play(wanted.seconds)
     took = time.perf_counter() - begun
     cpu = (_cpu(dso) - cpu_before[0], time.process_time() - cpu_before[1])
     waits = sorted(wait for wait, _ in home.answered)
@@ -186,8 +200,9 @@ def _cpu(dso: Connection) -> float:
 class _Home:
     """One account that withdraws one watt at a time."""
 
-    def __init__(self, keys: Keystore, link: ZmqClient, dso: Address, domain: bytes) -> None:
+    def __init__(self, keys: Keystore, link: ZmqClient, dso: Address, domain: bytes, in_flight: int) -> None:
         self.timestep = 0
+        self._in_flight = in_flight
         self.answered: list[tuple[float, bool]] = []
         self._keys, self._link, self._dso, self._domain = keys, link, dso, domain
         self._postbox = Postbox(link=link, rng=Random(1))
@@ -198,11 +213,11 @@ class _Home:
         """Withdraw for so long; what is in flight at the end stays so."""
         ends = time.perf_counter() + seconds
         while time.perf_counter() < ends:
-            while len(self._sent) < IN_FLIGHT:
+            while len(self._sent) < self._in_flight:
                 self._withdraw()
             self._postbox.pump(time.time())
             self._link.wait(0.05)
-            arrivals = self._link.receive(IN_FLIGHT)
+            arrivals = self._link.receive(self._in_flight)
             now = time.perf_counter()
             for arrival in arrivals:
                 body = arrival.envelope.body

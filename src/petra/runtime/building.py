@@ -106,7 +106,8 @@ def build_dso(directory: Path, password: str, *, standby: bool = False) -> Servi
         link, board = _doors(config, base, state, opened)
         ledger = _ledger(base, chain, config.dso, transactions=transactions, records=records, link=link)
         part = dso_part(state, OrderStore(base.database), tables.differences, board.look)
-        return _service(base, part, records, link, ledger=ledger, closing=opened.pop_all())
+        step = config.fabric.answer_step_ms
+        return _service(base, part, records, link, ledger=ledger, closing=opened.pop_all(), answer_step_ms=step)
 
 
 def build_home(directory: Path, password: str) -> Service:
@@ -358,6 +359,7 @@ def _service(
     closing: ExitStack,
     ledger: LedgerWorker | None = None,
     draws: Draws | None = None,
+    answer_step_ms: int = 0,
 ) -> Service:
     return Service(
         part=part,
@@ -371,4 +373,5 @@ def _service(
         closing=closing,
         boundaries=Boundaries(base.deployment.terms.timeline),
         view=LedgerView(base.deployment.terms),
+        answer_step_ms=answer_step_ms,
     )

@@ -175,7 +175,8 @@ class FabricSection(Section):
 
     `host` is listened at; `public_host` stands in invitations, the same if left empty. `gateway_port`: HTTPS for homes
     without ZeroMQ, with certificate and key as PEM files; 0 = none. `enrolments_per_minute`: what
-    one network address may ask of the door for newcomers.
+    one network address may ask of the door for newcomers. `answer_step_ms`: answers leave at whole multiples of so many
+    milliseconds, so that their moment does not tell which rule decided; 0 = at once.
     """
 
     host: str = "127.0.0.1"
@@ -184,6 +185,7 @@ class FabricSection(Section):
     enrol_port: Port
     publish_port: Port
     enrolments_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 30
+    answer_step_ms: Annotated[int, Field(ge=0, le=10_000)] = 100
     gateway_port: PortOrNone = 0
     gateway_certificate: str = ""
     gateway_key: str = ""

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
+from math import ceil
 from random import Random
 
 from petra.crash_points import reach
@@ -89,6 +90,7 @@ class Service:
         view: the ledger after the last final block that the role heard of.
         now: the unix second of the last round; it never goes back.
         number: of the last event that the role took.
+        answer_step_ms: messages leave at multiples of so many milliseconds; 0 = at once.
     """
 
     part: Part
@@ -106,6 +108,7 @@ class Service:
     now: int = 0
     agenda: Agenda = field(default_factory=Agenda)
     number: int = 0
+    answer_step_ms: int = 0
     _sequences: dict[tuple[Address, Address], int] = field(default_factory=dict)
     _ended: set[str] = field(default_factory=set)  # intents whose outcome the role has heard
 
@@ -292,17 +295,22 @@ class Service:
         self._point("acknowledge.before")
         self.link.acknowledge(current.arrivals)
         self._point("acknowledge.after")
-        now = self.clock()
+        leaves = self._next_step(self.clock())
         outgoing: list[Envelope | StoredMessage] = [*current.sent]
         outgoing += filter(None, map(self.records.sent_before, current.again))
         for one in outgoing:
             self._point("send.before")
-            self.postbox.add(one.recipient, one.raw, one.deadline + GRACE_SECONDS, now)
+            self.postbox.add(one.recipient, one.raw, one.deadline + GRACE_SECONDS, leaves)
             self._point("send.after")
         if self.ledger is not None and current.news is not None:
             self.ledger.stored()
         if self.ledger is not None and current.intents:
             self.ledger.nudge()
+
+    def _next_step(self, now: float) -> float:
+        """Return when messages leave: what took longer to decide must not be seen to have."""
+        step = self.answer_step_ms / 1000
+        return ceil(now / step) * step if step else now
 
     def _patience(self) -> float:
         """Return how long nothing will be due."""
