@@ -6,6 +6,7 @@ reactive power between what it may supply and absorb. Arrays have the shape (out
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -54,6 +55,57 @@ def worst_corners(feeder: Feeder, boxes: NodeBoxes) -> Injections:
     with_watts = np.where(imports, boxes.absorbed, -boxes.supplied)
     absorbed = np.broadcast_to(boxes.absorbed, watts.shape)
     return Injections(np.concatenate([watts, watts]), np.concatenate([with_watts, absorbed]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corners:
+    """What the worst corners of one set of boxes do, each element and node at its own worst.
+
+    Attributes:
+        violations: how many corners exceed a limit. unsolved: how many of these have no solution.
+        loading: the highest, by element. low, high: the lowest and highest voltage, by node. NaN: no corner was solved.
+    """
+
+    outcomes: int
+    violations: int
+    unsolved: int
+    loading: Floats
+    low: Floats
+    high: Floats
+
+
+class CornerSolver:
+    """Solves worst corners on one feeder; what was solved before is not solved again, since many timesteps are alike.
+
+    Attributes:
+        flow: the feeder's network.
+    """
+
+    def __init__(self, flow: PowerFlow) -> None:
+        """Start with nothing solved."""
+        self.flow = flow
+        self._solved: dict[tuple[Load, ...], Corners] = {}
+
+    def solve(self, loads: Mapping[str, Load]) -> Corners:
+        """Return what the worst corners do of what all nodes may do."""
+        key = tuple(loads.get(node, Load()) for node in self.flow.nodes)
+        if key not in self._solved:
+            self._solved[key] = self._solve(loads)
+        return self._solved[key]
+
+    def _solve(self, loads: Mapping[str, Load]) -> Corners:
+        flow = self.flow
+        corners = worst_corners(flow.feeder, node_boxes(flow, loads))
+        solved = flow.solve(corners.watts, corners.var)
+        return Corners(
+            outcomes=len(corners.watts),
+            violations=int(flow.violations(solved).sum()),
+            unsolved=int(np.isnan(solved.voltage).any(axis=1).sum()),
+            # fmax and fmin pass over NaN, and leave it where there is nothing else.
+            loading=np.fmax.reduce(solved.loading),
+            low=np.fmin.reduce(solved.voltage),
+            high=np.fmax.reduce(solved.voltage),
+        )
 
 
 def random_subsets(boxes: NodeBoxes, rng: np.random.Generator, count: int) -> Injections:

@@ -7,9 +7,9 @@ Var are those of the data in what was metered, and those of the boxes in their c
 """
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ import numpy as np
 
 from petra.grid import Feeder, Granted
 from petra.grid.ledger import node_loads
-from petra.grid.outcomes import node_boxes, worst_corners
-from petra.grid.powerflow import Extremes, Outcomes, PowerFlow
+from petra.grid.outcomes import Corners, CornerSolver
+from petra.grid.powerflow import Extremes, Floats, Outcomes, PowerFlow
 from petra.grid.reservations import Reservations
 from petra.play.world import World, reactive_power
 
 DIGITS = 4
+Note = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,90 +31,181 @@ class Solved:
     """Some outcomes of a day, solved.
 
     Attributes:
-        violations: how many of them exceed a limit. worst: of all of them.
+        violations: how many of them exceed a limit. unsolved: how many of these have no solution: voltages collapse.
+        worst: of all that have one.
     """
 
     outcomes: int
     violations: int
+    unsolved: int
     worst: Extremes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How a day went on the feeder, shape (timesteps, elements) and (timesteps, nodes) in the order of `PowerFlow`.
+
+    Attributes:
+        loading: the highest, 1 = the rating. low, high: voltages as fractions of the rated one.
+    """
+
+    loading: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GridDay:
-    """A day on the feeder.
+    """A day on the feeder; `elements` and `nodes` name the columns of both courses.
 
     Attributes:
         metered: one outcome a timestep, what really flowed. granted: every link's worst corners of what was granted.
-        loading: metered, by line or transformer, then timestep; 1 = its rating.
-        voltage: metered, by node, then timestep; fractions of the rated voltage.
     """
 
     first_timestep: int
+    elements: tuple[str, ...]
+    nodes: tuple[str, ...]
     metered: Solved
     granted: Solved
-    loading: dict[str, list[float]]
-    voltage: dict[str, list[float]]
+    metered_course: Course
+    granted_course: Course
 
 
-def grid_day(world: World, journal: Path) -> GridDay:
-    """Solve the delivered timesteps of a run on its feeder."""
-    assert world.feeder is not None, "asked only where the data have a feeder"
+def read_notes(journal: Path) -> list[Note]:
+    """Return a journal's lines."""
     with journal.open(encoding="utf-8") as lines:
-        notes = [json.loads(line) for line in lines]
-    flow, timesteps = PowerFlow(world.feeder), range(world.first_timestep, world.last_timestep + 1)
-    metered = _metered(world, flow, notes, timesteps)
-    reservations = _granted(world, notes, timesteps)
-    count, violations, extremes = 0, 0, []
-    for timestep in timesteps:
-        boxes = node_boxes(flow, node_loads(reservations, timestep, reactive_power(world.scenario)))
-        corners = worst_corners(world.feeder, boxes)
-        solved = flow.solve(corners.watts, corners.var)
-        count += len(corners.watts)
-        violations += int(flow.violations(solved).sum())
-        extremes.append(flow.extremes(solved))
+        return [json.loads(line) for line in lines]
+
+
+def delivered(world: World) -> range:
+    """Return the timesteps of a world's day."""
+    return range(world.first_timestep, world.last_timestep + 1)
+
+
+def grid_day(world: World, notes: Sequence[Note], corners: CornerSolver) -> GridDay:
+    """Solve the delivered timesteps of a run on its feeder."""
+    flow = corners.flow
+    produced, consumed = metered_watts(world, notes)
+    metered = solve_metered(world, flow, produced, consumed)
+    solved = [corners.solve(loads) for loads in granted_loads(world, notes)]
     return GridDay(
         first_timestep=world.first_timestep,
-        metered=Solved(
-            outcomes=len(timesteps), violations=int(flow.violations(metered).sum()), worst=flow.extremes(metered)
+        elements=flow.elements,
+        nodes=flow.nodes,
+        metered=told_of_metered(flow, metered),
+        granted=told_of_corners(flow, solved),
+        metered_course=Course(loading=metered.loading, low=metered.voltage, high=metered.voltage),
+        granted_course=Course(
+            loading=np.stack([one.loading for one in solved]),
+            low=np.stack([one.low for one in solved]),
+            high=np.stack([one.high for one in solved]),
         ),
-        granted=Solved(outcomes=count, violations=violations, worst=_worst(extremes)),
-        loading=_series(flow.elements, metered.loading),
-        voltage=_series(flow.nodes, metered.voltage),
     )
 
 
 def as_json(day: GridDay, feeder: Feeder, rule: str) -> dict[str, object]:
-    """Return the day as the file `grid.json` of a run's directory has it; shares and fractions, four digits."""
+    """Return the day as the file `grid.json` of a run's directory has it; shares and fractions, four digits.
+
+    None stands where no power flow has a solution.
+    """
+    links = {
+        node: {
+            "above": link.above,
+            "element": link.element.name,
+            "metres": getattr(link.element, "length_metres", 0.0),
+        }
+        for node, link in feeder.links().items()
+    }
+    metered, granted = day.metered_course, day.granted_course
     return {
         "feeder": feeder.name,
         "rule": rule,
         "limits": {"loading": 1.0, "voltage_min": feeder.voltage_min, "voltage_max": feeder.voltage_max},
-        "links": {node: {"above": link.above, "element": link.element.name} for node, link in feeder.links().items()},
+        "links": links,
         "first_timestep": day.first_timestep,
-        "metered": _told(day.metered),
-        "granted": _told(day.granted),
-        "loading": day.loading,
-        "voltage": day.voltage,
+        "metered": solved_json(day.metered),
+        "granted": solved_json(day.granted),
+        "loading": _series(day.elements, metered.loading),
+        "voltage": _series(day.nodes, metered.low),
+        "granted_loading": _series(day.elements, granted.loading),
+        "granted_voltage_low": _series(day.nodes, granted.low),
+        "granted_voltage_high": _series(day.nodes, granted.high),
     }
 
 
-def _metered(world: World, flow: PowerFlow, notes: Iterable[Mapping[str, Any]], timesteps: range) -> Outcomes:
-    homes = {home.profile.name: home.profile for home in world.homes}
-    watts: dict[int, dict[str, float]] = {timestep: defaultdict(float) for timestep in timesteps}
-    var: dict[int, dict[str, float]] = {timestep: defaultdict(float) for timestep in timesteps}
+def solved_json(solved: Solved) -> dict[str, object]:
+    """Return some solved outcomes as `grid.json` has them."""
+    worst = {name: round(getattr(solved.worst, name), DIGITS) for name in type(solved.worst).__slots__}
+    return {
+        "outcomes": solved.outcomes,
+        "violations": solved.violations,
+        "without_solution": solved.unsolved,
+        "worst": worst,
+    }
+
+
+def metered_watts(world: World, notes: Iterable[Note]) -> tuple[Floats, Floats]:
+    """Return what the meters of all homes counted, produced and consumed, as watts of shape (timesteps, homes)."""
+    place = {home.profile.name: number for number, home in enumerate(world.homes)}
+    produced, consumed = np.zeros((2, len(delivered(world)), len(place)))
     for note in notes:
         if note["kind"] == "measured":
-            profile, timestep = homes[note["home"]], note["timestep"]
-            assert profile.node is not None
-            watts[timestep][profile.node] += (note["consumed"] - note["produced"]) / world.timestep_seconds
-            var[timestep][profile.node] += profile.consumption_var[world.index_of(timestep)]
-    return flow.solve(flow.by_node(list(watts.values())), flow.by_node(list(var.values())))
+            at = note["timestep"] - world.first_timestep, place[note["home"]]
+            produced[at] = note["produced"] / world.timestep_seconds
+            consumed[at] = note["consumed"] / world.timestep_seconds
+    return produced, consumed
 
 
-def _granted(world: World, notes: Iterable[Mapping[str, Any]], timesteps: range) -> Reservations:
+def solve_metered(world: World, flow: PowerFlow, produced: Floats, consumed: Floats) -> Outcomes:
+    """Solve one outcome a timestep: watts as given, of shape (timesteps, homes), and the data's var."""
+    column = {node: number for number, node in enumerate(flow.nodes)}
+    watts, var = np.zeros((2, len(delivered(world)), len(flow.nodes)))
+    here = slice(world.first_index, world.first_index + len(delivered(world)))
+    for number, home in enumerate(world.homes):
+        assert home.profile.node is not None, "asked only where every home has its node"
+        at = column[home.profile.node]
+        watts[:, at] += consumed[:, number] - produced[:, number]
+        var[:, at] += home.profile.consumption_var[here]
+    return flow.solve(watts, var)
+
+
+def told_of_metered(flow: PowerFlow, metered: Outcomes) -> Solved:
+    """Return the figures of one outcome a timestep."""
+    return Solved(
+        outcomes=len(metered.voltage),
+        violations=int(flow.violations(metered).sum()),
+        unsolved=int(np.isnan(metered.voltage).any(axis=1).sum()),
+        worst=flow.extremes(metered),
+    )
+
+
+def told_of_corners(flow: PowerFlow, solved: Sequence[Corners]) -> Solved:
+    """Return the figures of the worst corners of some timesteps."""
+    return Solved(
+        outcomes=sum(one.outcomes for one in solved),
+        violations=sum(one.violations for one in solved),
+        unsolved=sum(one.unsolved for one in solved),
+        worst=flow.extremes(
+            Outcomes(
+                loading=np.stack([one.loading for one in solved]),
+                voltage=np.concatenate([[one.low, one.high] for one in solved]),
+                source_watts=np.zeros(0),
+            )
+        ),
+    )
+
+
+def granted_loads(world: World, notes: Iterable[Note]) -> list[Mapping[str, Any]]:
+    """Return by timestep what every node may do after all grants; an asset counts for the home that withdrew it."""
+    reservations = granted_of(world, notes)
+    return [node_loads(reservations, timestep, reactive_power(world.scenario)) for timestep in delivered(world)]
+
+
+def granted_of(world: World, notes: Iterable[Note]) -> Reservations:
     """Return every home's box; an asset counts wherever it is now, since its home may still make or use it."""
     reservations = Reservations({home.profile.name: home.envelope for home in world.homes})
     owners: dict[str, str] = {}
+    timesteps = delivered(world)
     for note in notes:
         if note["kind"] == "withdraw":
             owners[note["pseudonym"]] = note["home"]
@@ -129,23 +221,8 @@ def _granted(world: World, notes: Iterable[Mapping[str, Any]], timesteps: range)
     return reservations
 
 
-def _worst(extremes: Iterable[Extremes]) -> Extremes:
-    lines, transformers, lowest, highest = zip(
-        *((one.line_loading, one.transformer_loading, one.voltage_min, one.voltage_max) for one in extremes),
-        strict=True,
-    )
-    return Extremes(
-        line_loading=max(lines),
-        transformer_loading=max(transformers),
-        voltage_min=min(lowest),
-        voltage_max=max(highest),
-    )
+def _series(names: Iterable[str], rows: Floats) -> dict[str, list[float | None]]:
+    def written(value: float) -> float | None:
+        return round(float(value), DIGITS) if isfinite(value) else None
 
-
-def _series(names: Iterable[str], rows: np.ndarray[Any, Any]) -> dict[str, list[float]]:
-    return {name: [round(float(value), DIGITS) for value in column] for name, column in zip(names, rows.T, strict=True)}
-
-
-def _told(solved: Solved) -> dict[str, object]:
-    worst = {name: round(getattr(solved.worst, name), DIGITS) for name in type(solved.worst).__slots__}
-    return {"outcomes": solved.outcomes, "violations": solved.violations, "worst": worst}
+    return {name: [written(value) for value in column] for name, column in zip(names, rows.T, strict=True)}

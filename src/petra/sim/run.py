@@ -15,6 +15,7 @@ from petra.chain.client import LedgerClient, deploy, read_records
 from petra.domain.blocks import Block, Checkpoint, Intent, Outcome
 from petra.domain.terms import Address
 from petra.fabric.memory import MemoryFabric
+from petra.grid import Feeder
 from petra.ledger.fold import LedgerView
 from petra.play.cast import enrol, introduce, plan_days, write_bills
 from petra.play.records import Mined, block_line
@@ -107,7 +108,7 @@ def simulate(
         world: who plays, and when.
         chain: younger than the world's beginning; the contract is deployed on it.
         seed: where keys and chance come from.
-        directory: gets journal.jsonl, ledger.jsonl and bills/, and grid.json where the rule is about a feeder.
+        directory: gets journal.jsonl, ledger.jsonl and bills/, and grid.json where the data have a feeder.
         on_progress: called with the virtual unix second after each event.
     """
     keys = SimulatedKeys(seed)
@@ -163,15 +164,33 @@ def simulate(
 
 
 def check_grid(world: World, directory: Path) -> Iterator[str]:
-    """Solve the day on its feeder where the scenario's rule is about one; a limit that the ledger broke is an alarm."""
-    rule = world.scenario.grid.rule
-    if world.feeder is None or rule == "connection":
+    """Solve the day on its feeder, where the data have one; a limit that the safety ledger broke is an alarm."""
+    if world.feeder is None:
         return
-    from petra.sim.grid_day import as_json, grid_day  # noqa: PLC0415 a solver, which most runs do not need
+    rule = world.scenario.grid.rule
+    told, broken = _solved_grid(world, world.feeder, directory / "journal.jsonl")
+    (directory / "grid.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
+    if rule == "feeder":
+        yield from broken
 
-    day = grid_day(world, directory / "journal.jsonl")
-    told = json.dumps(as_json(day, world.feeder, rule))
-    (directory / "grid.json").write_text(told + "\n", encoding="utf-8")
-    for what, solved in (("was metered", day.metered), ("was granted", day.granted)):
-        if rule == "feeder" and solved.violations:
-            yield f"{solved.violations} of {solved.outcomes} outcomes of what {what} exceed a limit of the feeder"
+
+def _solved_grid(world: World, feeder: Feeder, journal: Path) -> tuple[Mapping[str, object], list[str]]:
+    """Return what grid.json says, and which promises would be broken under the rule `feeder`."""
+    from petra.grid.outcomes import CornerSolver  # noqa: PLC0415 a solver, which not every run needs
+    from petra.grid.powerflow import PowerFlow  # noqa: PLC0415
+    from petra.sim import grid_day, other_rules  # noqa: PLC0415
+
+    nodeless = [home.profile.name for home in world.homes if home.profile.node is None]
+    if nodeless:
+        why = f"{', '.join(nodeless)}: the data name no node of the feeder, so nobody knows where their power flows"
+        return {"feeder": feeder.name, "rule": world.scenario.grid.rule, "impossible": why}, []
+    notes, corners = grid_day.read_notes(journal), CornerSolver(PowerFlow(feeder))
+    day = grid_day.grid_day(world, notes, corners)
+    told = grid_day.as_json(day, feeder, world.scenario.grid.rule)
+    told["comparison"] = other_rules.comparison_json(other_rules.compare_rules(world, notes, corners))
+    broken = [
+        f"{solved.violations} of {solved.outcomes} outcomes of what {what} exceed a limit of the feeder"
+        for what, solved in (("was metered", day.metered), ("was granted", day.granted))
+        if solved.violations
+    ]
+    return told, broken
