@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -41,8 +41,8 @@ Paths are told from the directory. Powers are watts; money is EUR and ct as deci
 | `meter-card.json`, `home-card.json` | of a home: its meter for the DSO, itself for a meter that lives elsewhere |
 
 The state of a service is its diary, replayed at each start from the same beginning. So these sections cannot be changed
-after the first start: **[policy]** and **[[prices]]** of a DSO (later prices: `petra dso price`), **[meter]**,
-**[forecast]** and **[strategy]** of a home, **[meter]** of a meter.
+after the first start: **[policy]**, **[[rule]]** and **[[prices]]** of a DSO (later prices: `petra dso price`),
+**[meter]**, **[forecast]** and **[strategy]** of a home, **[meter]** of a meter.
 
 In `[dso]` and `[home]`, `rpc` are URLs of nodes (the deployment's if left out), and `confirmations` is how many blocks
 stand on top of one that is final.
@@ -69,27 +69,28 @@ def _models(model: type[BaseModel], path: str) -> list[tuple[type[BaseModel], st
     """Return every section with its TOML heading, in the order of the schema."""
     found: list[tuple[type[BaseModel], str]] = []
     for name, field in model.model_fields.items():
-        inner = _model_in(field.annotation)
-        if inner is not None:
-            heading = f"{path}.{name}" if path else name
-            repeated = "tuple" in str(field.annotation)
-            found.append((inner, f"[[{heading}]]" if repeated else f"[{heading}]"))
+        heading = f"{path}.{name}" if path else name
+        shown = f"[[{heading}]]" if "tuple" in str(field.annotation) else f"[{heading}]"
+        inners = _models_in(field.annotation)
+        for inner in inners:
+            (kind,) = get_args(inner.model_fields["kind"].annotation) if len(inners) > 1 else ("",)
+            found.append((inner, f'{shown} kind = "{kind}"' if kind else shown))
             found += _models(inner, heading)
     return found
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the sections that a field may hold: none, one, or one for each kind."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    candidates = (_model_in(argument) for argument in getattr(annotation, "__args__", ()))
-    return next((model for model in candidates if model is not None), None)
+        return [annotation]
+    return [model for argument in getattr(annotation, "__args__", ()) for model in _models_in(argument)]
 
 
 def _section(model: type[BaseModel], title: str) -> str:
     about = (model.__doc__ or "").split(": ", 1)[-1].strip()
     text = " ".join(about.split())
     rows = [
-        _row(name, field) for name, field in model.model_fields.items() if _model_in(field.annotation) is None
+        _row(name, field) for name, field in model.model_fields.items() if not _models_in(field.annotation)
     ]
     table = ["| key | values | default |", "|---|---|---|", *rows] if rows else []
     return "\n".join(["", f"## {title}", "", text[0].upper() + text[1:], "", *table, ""])

@@ -8,27 +8,25 @@ import hashlib
 import json
 import secrets
 import time
-from contextlib import closing
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from petra.cli.dso_orders import TAKEN, freeze, give_order, members_of, open_database, unfreeze
 from petra.cli.guard import guarded
 from petra.cli.services import AsJson, Directory, PasswordFile, read_password, run_service, standing, told
 from petra.errors import InputError
 
 if TYPE_CHECKING:
     from petra.domain.messages import PriceSchedule
-    from petra.roles.dso.state import Member
-    from petra.roles.effects import MemberTerms, Order
+    from petra.roles.effects import MemberTerms
     from petra.runtime.config import DsoConfig
     from petra.runtime.invitation import Invitation
     from petra.store.database import Database
 
 SECONDS_PER_DAY = 86_400
-_TAKEN = "The running DSO takes the order within a second; one that does not run, when it starts."
 
 app = typer.Typer(no_args_is_help=True, help="Run the DSO of a microgrid, and tell it who belongs and what it costs.")
 
@@ -172,7 +170,7 @@ def enrol(
             opening_balance=nano(opening_balance_eur),
             credit_limit=nano(credit_limit_eur),
         )
-        with _database(config) as database:
+        with open_database(config) as database:
             _require_free_name(database, name)
             token, now = secrets.token_bytes(32), int(time.time())
             digest, expires = hashlib.sha256(token).digest(), now + valid_days * SECONDS_PER_DAY
@@ -180,11 +178,11 @@ def enrol(
             try:
                 with database.transaction() as connection:
                     TokenStore(database).add(connection, digest, encode(MemberTerms, terms), expires)
-                _order(database, EnrolmentOpened(token_hash=digest, terms=terms, expires=expires), now)
+                give_order(database, EnrolmentOpened(token_hash=digest, terms=terms, expires=expires), now)
             except BaseException:
                 out.unlink()
                 raise
-        typer.echo(f"{out}: hand it to the home; it serves once, for {valid_days} days. {_TAKEN}")
+        typer.echo(f"{out}: hand it to the home; it serves once, for {valid_days} days. {TAKEN}")
 
 
 @app.command()
@@ -201,18 +199,18 @@ def revoke(
         from petra.roles.effects import Revoked
         from petra.runtime.config import DsoConfig
 
-        with _database(DsoConfig.load(directory)) as database:
+        with open_database(DsoConfig.load(directory)) as database:
             found = [
                 (member, revoked_at)
-                for member, revoked_at in _members(database)
+                for member, revoked_at in members_of(database)
                 if home == member.name or home.lower() == member.address.lower()
             ]
             active = [member for member, revoked_at in found if revoked_at is None]
             if not active:
                 problem = "is revoked already" if found else "is no member"
                 raise InputError(f"{home}: {problem}; see `petra dso accounts`")
-            _order(database, Revoked(account=active[0].address), int(time.time()))
-        typer.echo(f"{active[0].name} is revoked. {_TAKEN}")
+            give_order(database, Revoked(account=active[0].address), int(time.time()))
+        typer.echo(f"{active[0].name} is revoked. {TAKEN}")
 
 
 @app.command()
@@ -224,7 +222,7 @@ def accounts(*, directory: Directory, json_output: AsJson = False) -> None:
     with guarded():
         from petra.runtime.config import DsoConfig
 
-        with _database(DsoConfig.load(directory)) as database:
+        with open_database(DsoConfig.load(directory)) as database:
             facts = {"members": _accounts(database), "invitations": _open_invitations(database)}
         if json_output:
             typer.echo(json.dumps(facts))
@@ -286,9 +284,13 @@ def price(
         }
         schedule = checked(PriceSection, figures, "prices").schedule()
         _require_settable(config, schedule, now)
-        with _database(config) as database:
-            _order(database, ScheduleAdded(schedule=schedule), now)
-        typer.echo(f"From timestep {from_timestep} on. {_TAKEN}")
+        with open_database(config) as database:
+            give_order(database, ScheduleAdded(schedule=schedule), now)
+        typer.echo(f"From timestep {from_timestep} on. {TAKEN}")
+
+
+app.command()(freeze)
+app.command()(unfreeze)
 
 
 @app.command()
@@ -301,37 +303,14 @@ def status(*, directory: Directory, json_output: AsJson = False) -> None:
         from petra.runtime.config import DsoConfig
 
         config = DsoConfig.load(directory)
-        with _database(config) as database:
-            members = _members(database)
+        with open_database(config) as database:
+            members = members_of(database)
             facts = standing(config, database) | {
                 "members": len([1 for _, revoked_at in members if revoked_at is None]),
                 "revoked": len([1 for _, revoked_at in members if revoked_at is not None]),
                 "invitations": len(_open_invitations(database)),
             }
         typer.echo(json.dumps(facts) if json_output else told(facts))
-
-
-def _database(config: "DsoConfig") -> "closing[Database]":
-    """Open the DSO's database for a block."""
-    from petra.store.database import Database
-
-    return closing(Database.open(config.database))
-
-
-def _order(database: "Database", order: "Order", now: int) -> None:
-    from petra.roles.effects import Order as AnyOrder
-    from petra.store.codec import encode
-    from petra.store.registry import OrderStore
-
-    OrderStore(database).add(now, type(order).__name__, encode(AnyOrder, order))
-
-
-def _members(database: "Database") -> list[tuple["Member", int | None]]:
-    from petra.roles.dso.state import Member
-    from petra.store.codec import decode
-    from petra.store.registry import MemberStore
-
-    return [(decode(Member, one.document), one.revoked_at) for one in MemberStore(database).all()]
 
 
 def _accounts(database: "Database") -> list[dict[str, Any]]:
@@ -346,7 +325,7 @@ def _accounts(database: "Database") -> list[dict[str, Any]]:
             "balance": balances.get(member.address, 0),
             "revoked_at": revoked_at,
         }
-        for member, revoked_at in sorted(_members(database), key=lambda one: one[0].name)
+        for member, revoked_at in sorted(members_of(database), key=lambda one: one[0].name)
     ]
 
 
@@ -356,7 +335,7 @@ def _open_invitations(database: "Database") -> list[dict[str, Any]]:
     from petra.store.codec import decode
     from petra.store.registry import TokenStore
 
-    joined, now = {member.name for member, _ in _members(database)}, time.time()
+    joined, now = {member.name for member, _ in members_of(database)}, time.time()
     tokens: list[tuple[str, int]] = [
         (decode(MemberTerms, token.document).name, token.expires) for token in TokenStore(database).all()
     ]
@@ -364,7 +343,7 @@ def _open_invitations(database: "Database") -> list[dict[str, Any]]:
 
 
 def _require_free_name(database: "Database", name: str) -> None:
-    taken = {member.name for member, _ in _members(database)} | {one["name"] for one in _open_invitations(database)}
+    taken = {member.name for member, _ in members_of(database)} | {one["name"] for one in _open_invitations(database)}
     if name in taken:
         raise InputError(f"{name}: a home of that name is a member, or invited; choose another")
 
@@ -418,5 +397,5 @@ def _require_settable(config: "DsoConfig", schedule: "PriceSchedule", now: int) 
 def _accept_place(config: "DsoConfig") -> None:
     from petra.store.restored import accept_place
 
-    with _database(config) as database:
+    with open_database(config) as database:
         accept_place(database)

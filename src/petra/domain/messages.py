@@ -24,6 +24,13 @@ class Kind(StrEnum):
     ENROLLED = "enrolled"
 
 
+class Direction(StrEnum):
+    """Which way energy flows at a home's meter: export is production, import consumption."""
+
+    EXPORT = "export"
+    IMPORT = "import"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedAsset:
     """One pseudonym with what shall be granted to it.

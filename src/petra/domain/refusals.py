@@ -67,6 +67,13 @@ class GrantReason(StrEnum):
     NETWORK = "Network"
     REVOKED = "Revoked"
     BUSY = "Busy"
+    FROZEN = "Frozen"
+    OUTSIDE_WINDOW = "OutsideWindow"
+    PERIOD_ENERGY = "PeriodEnergy"
+    RAMP = "Ramp"
+    QUOTA = "Quota"
+    LOT_SIZE = "LotSize"
+    RATE_LIMIT = "RateLimit"
 
 
 class EnrolmentReason(StrEnum):

@@ -25,6 +25,7 @@ from petra.roles.prosumer import agent as prosumer_agent
 from petra.roles.prosumer.state import Habits, ProsumerState
 from petra.roles.prosumer.state import Stage as PlanStage
 from petra.roles.prosumer.strategies import midpoint
+from petra.scenario.rules import built, lot_of
 
 # Trading ends at the gate; a grant needs a block to appear in, an offer one, an acceptance one.
 BLOCKS_TO_TRADE = 3
@@ -92,6 +93,7 @@ def enrol(world: World, stage: Stage, terms: Terms, seed: int) -> Cast:
         export_limit_watts=world.export_limit_watts,
         delay_seconds_max=scenario.dso.delay_seconds_max,
         grid_rule=scenario.grid.rule,
+        rules=built(scenario.dso.rule, world.capacity),
     )
     dso_state = DsoState(
         address=terms.dso,
@@ -141,6 +143,7 @@ def _home_actors(world: World, dso: DsoState, keys: Keys, member: Member, *, hom
             retry_seconds=scenario.strategy.retry_seconds,
             minimum_watts=scenario.strategy.minimum_watts,
             spare_offers=scenario.strategy.spare_offers,
+            lot_watts=lot_of(scenario.dso.rule, name, home.profile.node),
             participates=home.override.participates,
             deposits=home.override.deposits,
         ),

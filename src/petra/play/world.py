@@ -19,6 +19,7 @@ from petra.domain.terms import Address, Terms
 from petra.errors import InputError
 from petra.forecasting import Forecaster, Perfect, Seasonal
 from petra.grid import Envelope, Feeder, ReactivePower, SafetyLedger
+from petra.scenario.rules import Capacity, rule_problems
 from petra.scenario.schema import Community, HomeOverride, Scenario, nano, nano_per_kwh
 
 _T = TypeVar("_T")
@@ -76,6 +77,11 @@ class World:
     timestep_seconds: int
 
     @property
+    def capacity(self) -> Capacity:
+        """What the connection carries, as far as anybody said."""
+        return Capacity(import_watts=self.import_limit_watts, export_watts=self.export_limit_watts)
+
+    @property
     def starts(self) -> int:
         """The unix second at which the contract stands and the DSO opens: on the blocks' grid, before genesis."""
         block = self.scenario.chain.block_seconds
@@ -128,9 +134,14 @@ def build_world(scenario: Scenario, place: str, base: Path) -> World:
             f"{place}: [dso] horizon_timesteps: {scenario.dso.horizon_timesteps} is less than gate + horizon of [time]"
             f" ({ahead}), so that no withdrawal could ever be granted"
         )
+    connection = int(feeder.transformer.rated_power_va) if feeder else None
+    capacity = Capacity(
+        import_watts=_or(scenario.grid.import_limit_watts, connection),
+        export_watts=_or(scenario.grid.export_limit_watts, connection),
+    )
+    problems += _rule_problems(scenario, profiles, capacity, place)
     if problems:
         raise InputError(problems)
-    connection = int(feeder.transformer.rated_power_va) if feeder else None
     return World(
         scenario=scenario,
         profiles=profiles,
@@ -140,8 +151,8 @@ def build_world(scenario: Scenario, place: str, base: Path) -> World:
         first_timestep=ahead,
         last_timestep=ahead + window.steps - 1,
         genesis=first - ahead * profiles.timestep_seconds,
-        import_limit_watts=_or(scenario.grid.import_limit_watts, connection),
-        export_limit_watts=_or(scenario.grid.export_limit_watts, connection),
+        import_limit_watts=capacity.import_watts,
+        export_limit_watts=capacity.export_watts,
         offline=tuple((_unix(begin, zone), _unix(end, zone)) for begin, end in scenario.dso.offline),
         timestep_seconds=profiles.timestep_seconds,
     )
@@ -235,6 +246,18 @@ def _home_problems(scenario: Scenario, profiles: ProfileSet, place: str) -> list
         if overridden.count(name) > 1
     ]
     return problems
+
+
+def _rule_problems(scenario: Scenario, profiles: ProfileSet, capacity: Capacity, place: str) -> list[str]:
+    """Say what the withdrawal rules name that the data do not have, and what else is wrong with them."""
+    known = {name for home in profiles.homes for name in (home.name, home.node)}
+    unknown = [
+        f"rule {number} homes: the data have no home or node {name}"
+        for number, rule in enumerate(scenario.dso.rule, start=1)
+        for name in rule.homes
+        if name not in known
+    ]
+    return [f"{place}: [dso] {problem}" for problem in (*unknown, *rule_problems(scenario.dso.rule, capacity))]
 
 
 def _grid_problems(

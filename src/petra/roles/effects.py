@@ -115,13 +115,25 @@ class ScheduleAdded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """The DSO's operator stops all withdrawals, until a unix second; None = until the freeze is lifted."""
+
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfrozen:
+    """The DSO's operator lifts a freeze."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProtestWanted:
     """A home's operator puts the hash of a request without an answer on the ledger (R85)."""
 
     message_id: bytes
 
 
-Order = EnrolmentOpened | Revoked | ScheduleAdded | ProtestWanted
+Order = EnrolmentOpened | Revoked | ScheduleAdded | Frozen | Unfrozen | ProtestWanted
 Event = Woken | MessageArrived | LedgerAdvanced | Measured | Order
 
 

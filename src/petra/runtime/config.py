@@ -8,6 +8,7 @@ hold a password; files are written with mode 0600 and never over another.
 import os
 import re
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
@@ -18,7 +19,9 @@ from petra.domain.messages import PriceSchedule
 from petra.domain.terms import Address
 from petra.errors import InputError, StoreError, WorldError
 from petra.scenario.load import parse_toml
-from petra.scenario.schema import Schedule, Seconds, Section, Watts
+from petra.scenario.rules import Capacity, Rules, rule_problems
+from petra.scenario.schema import Schedule, Seconds, Watts
+from petra.scenario.section import Section
 from petra.wire.secp256k1 import parse_address
 
 DEPLOYMENT_FILE, INVITATION_FILE, KEYS_FOLDER = "deployment.json", "invitation.json", "keys"
@@ -222,6 +225,11 @@ class PolicySection(Section):
     export_limit_watts: Watts | None = None
     billing_timesteps: Count = 0
 
+    @property
+    def capacity(self) -> Capacity:
+        """What the connection carries, as far as it is limited."""
+        return Capacity(import_watts=self.import_limit_watts, export_watts=self.export_limit_watts)
+
 
 class PriceSection(Schedule):
     """[[prices]]: a schedule in ct per kWh; the last that has begun holds. Later ones come by `petra dso price`."""
@@ -241,6 +249,13 @@ class DsoConfig(ServiceConfig):
     fabric: FabricSection
     policy: PolicySection = PolicySection()
     prices: tuple[PriceSection, ...] = Field(min_length=1, strict=False)
+    rule: Rules = ()
+
+    @model_validator(mode="after")
+    def _rules_agree(self) -> Self:
+        if problems := rule_problems(self.rule, self.policy.capacity):
+            raise ValueError("[[rule]]: " + "; ".join(problems))
+        return self
 
     @model_validator(mode="after")
     def _one_a_timestep(self) -> Self:
@@ -259,7 +274,8 @@ class DsoConfig(ServiceConfig):
         return tuple(one.schedule() for one in self.prices)
 
     def _of_birth(self) -> set[str]:
-        return {"policy", "prices"}
+        # A file without rules has the birth that it had before there were any.
+        return {"policy", "prices", "rule"} if self.rule else {"policy", "prices"}
 
 
 class HomeSection(Node):
@@ -321,7 +337,7 @@ class StrategySection(Section):
 
     `horizon_timesteps`: how far ahead of the gate it withdraws. `patience_seconds`: until a buyer posts a bid of its
     own. `retry_seconds`: after which a withdrawal without an answer is sent again. `spare_offers`: how many offers it
-    accepts beyond those that would suffice.
+    accepts beyond those that would suffice. `lot_watts`: what it withdraws is a multiple of it, as its DSO may demand.
     """
 
     horizon_timesteps: Annotated[int, Field(ge=1, le=1_000)] = 1
@@ -329,6 +345,7 @@ class StrategySection(Section):
     retry_seconds: Annotated[int, Field(ge=1, le=3_600)] = 15
     minimum_watts: Annotated[int, Field(ge=1, le=10**6)] = 1
     spare_offers: Annotated[int, Field(ge=0, le=10)] = 1
+    lot_watts: Annotated[int, Field(ge=1, le=10**6)] = 1
 
 
 class HomeConfig(ServiceConfig):
@@ -416,6 +433,8 @@ def _toml_value(value: object) -> str:
             return str(value)
         case Decimal():
             return f"{value:f}"
+        case date():
+            return value.isoformat()
         case tuple():
             return f"[{', '.join(map(_toml_value, value))}]"
         case _:

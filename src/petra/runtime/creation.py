@@ -118,6 +118,7 @@ def create_dso(directory: Path, new: NewDso, password: str) -> DsoConfig:
         },
         "policy": _policy(new.scenario),
         "prices": _prices(new.scenario, deployment),
+        "rule": new.scenario.dso.rule,
     }
     config = checked(DsoConfig, values, DsoConfig.FILE)
     with _new_directory(directory) as place:

@@ -17,7 +17,7 @@ from petra.errors import InputError, StoreError
 from petra.network.deployment import Deployment, parse_deployment
 from petra.runtime.config import Account, BlockSeconds, CurveKey, Endpoint, Name
 from petra.scenario.load import checked
-from petra.scenario.schema import Section
+from petra.scenario.section import Section
 
 _TOKEN = re.compile(r"[0-9a-f]{32,128}")
 

@@ -19,6 +19,7 @@ from petra.roles.prosumer.strategies import midpoint
 from petra.runtime.config import DsoConfig, HomeConfig
 from petra.runtime.draws import Draws
 from petra.runtime.sensors import Series, read_series
+from petra.scenario.rules import built
 from petra.store.database import Database
 from petra.store.registry import Settings
 from petra.wire.envelope import signature_domain
@@ -46,6 +47,7 @@ def dso_state(config: DsoConfig, deployment: Deployment, database: Database) -> 
             export_limit_watts=policy.export_limit_watts,
             delay_seconds_max=policy.delay_seconds_max,
             billing_timesteps=policy.billing_timesteps,
+            rules=built(config.rule, policy.capacity),
         ),
         signature_domain=signature_domain(deployment.chain_id, deployment.contract),
         first_timestep=first,
@@ -70,6 +72,7 @@ def home_state(config: HomeConfig, deployment: Deployment, address: Address, dra
             retry_seconds=strategy.retry_seconds,
             minimum_watts=strategy.minimum_watts,
             spare_offers=strategy.spare_offers,
+            lot_watts=strategy.lot_watts,
         ),
         strategy=midpoint.decide,
         forecaster=_forecaster(config, deployment),

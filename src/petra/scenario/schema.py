@@ -9,12 +9,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from petra.data.csv_spec import CsvSpec, csv_spec_from_values
 from petra.domain.messages import PriceSchedule
 from petra.errors import InputError
 from petra.roles.dso.state import GridRule
+from petra.scenario.rules import Rules, contradictions
+from petra.scenario.section import Section
 from petra.settlement.prices import schedule_problems
 
 NANO_PER_EUR = 10**9
@@ -26,12 +28,6 @@ Watts = Annotated[int, Field(ge=0, le=10**9)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Ct = Annotated[Decimal, Field(ge=0, le=10**6, decimal_places=7)]
 Eur = Annotated[Decimal, Field(ge=0, le=10**9, decimal_places=9)]
-
-
-class Section(BaseModel):
-    """A table of the scenario; unknown keys are refused, values are not coerced."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Run(Section):
@@ -218,7 +214,10 @@ class FabricSettings(Section):
 
 
 class Dso(Section):
-    """[dso]: how the DSO answers and settles; `offline` are pairs of local times between which it does nothing."""
+    """[dso]: how the DSO answers and settles; `offline` are pairs of local times between which it does nothing.
+
+    `[[dso.rule]]` are its withdrawal rules, asked in this order (docs/how-to/set-withdrawal-rules.md).
+    """
 
     delay_seconds_max: Seconds = 2
     horizon_timesteps: Timesteps = 96
@@ -226,6 +225,13 @@ class Dso(Section):
     dispute_window_seconds: Seconds = 3_600
     tolerance_percent: Annotated[int, Field(ge=0, le=100)] = 5
     offline: tuple[Annotated[tuple[datetime, datetime], Field(strict=False)], ...] = Field(default=(), strict=False)
+    rule: Rules = ()
+
+    @model_validator(mode="after")
+    def _windows_agree(self) -> Self:
+        if problems := contradictions(self.rule):
+            raise ValueError("; ".join(problems))
+        return self
 
     @property
     def windows_seconds(self) -> int:

@@ -173,6 +173,15 @@ def test_orders_that_the_dso_would_refuse(grid: Microgrid) -> None:
     assert json.loads(petra("dso", "status", "--dir", grid.dso, "--json").stdout) == before
 
 
+def test_freeze_and_its_end_wait_as_orders(grid: Microgrid) -> None:
+    """A DSO that does not run takes them when it starts."""
+    for verb in (("freeze", "--minutes", "5"), ("unfreeze",)):
+        ordered = petra("dso", *verb, "--dir", grid.dso)
+        assert ordered.exit_code == 0 and "when it starts" in ordered.stdout
+    assert json.loads(petra("dso", "status", "--dir", grid.dso, "--json").stdout)["orders_waiting"] == 3
+    assert petra("dso", "freeze", "--minutes", "0", "--dir", grid.dso).exit_code == 2
+
+
 def test_protest_of_what_was_never_asked(grid: Microgrid) -> None:
     """An id that is none, and one that the home never used, are told apart."""
     refused(petra("protest", "--dir", grid.home, "0x12"), "32 hexadecimal digits")

@@ -12,7 +12,7 @@ from petra.domain.calls import AddEnergyAsset, AddFinancialBalance
 from petra.domain.messages import FailedWithdrawal, WithdrawAssets
 from petra.domain.refusals import GrantReason
 from petra.domain.terms import NO_ADDRESS
-from petra.roles.dso.rules import RULES, held
+from petra.roles.dso.rules import held, rules_of
 from petra.roles.dso.state import DsoState
 from petra.roles.effects import Effect, MessageArrived, Note, Phase, Resend, Send, Submit, WakeAt, Woken
 from petra.settlement.books import LEDGER
@@ -312,8 +312,8 @@ def test_rules_are_asked_in_the_order_of_their_reasons() -> None:
     """What breaks every rule is refused by the gate: nobody learns of the network what the time already forbids."""
     desk = Desk(import_limit_watts=0)
     assert reason(desk.ask("a", desk.asset(power=-(10**9), start=0, end=90, amount=10**15))) is GrantReason.GATE_CLOSED
-    names = ["gate", "horizon", "capacity", "firm_envelope", "funds", "collateral"]
-    assert [rule.__name__ for rule in RULES["connection"]] == names
+    names = ["frozen", "gate", "horizon", "capacity", "firm_envelope", "funds", "collateral"]
+    assert [getattr(rule, "__name__", "") for rule in rules_of(desk.state.policy)] == names
 
 
 def test_what_the_dso_does_not_understand_changes_nothing() -> None:

@@ -15,6 +15,7 @@ from petra.domain.messages import (
 )
 from petra.roles.dso.accounts import observe
 from petra.roles.dso.billing import bill_period, close, first_timers
+from petra.roles.dso.freeze import freeze, unfreeze
 from petra.roles.dso.grants import confirm, receive, serve
 from petra.roles.dso.membership import enrol, open_enrolment, revoke
 from petra.roles.dso.metering import keep_reading, reading_problem
@@ -26,12 +27,14 @@ from petra.roles.effects import (
     Effect,
     EnrolmentOpened,
     Event,
+    Frozen,
     LedgerAdvanced,
     MessageArrived,
     Note,
     Phase,
     Revoked,
     ScheduleAdded,
+    Unfrozen,
     WakeAt,
     Woken,
 )
@@ -88,6 +91,10 @@ def _take_order(state: DsoState, order: Event, now: int, rng: Random) -> list[Ef
             return revoke(state, account, now)
         case ScheduleAdded(schedule=schedule):
             return add_schedule(state, schedule, now, rng)
+        case Frozen():
+            return freeze(state, order)
+        case Unfrozen():
+            return unfreeze(state)
         case _:
             return []
 

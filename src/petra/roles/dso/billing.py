@@ -11,6 +11,7 @@ from random import Random
 
 from petra.domain.messages import BillStatement
 from petra.domain.terms import Address
+from petra.roles.dso.fine_rules import timesteps_remembered
 from petra.roles.dso.metering import chain_breaks
 from petra.roles.dso.pricing import tell
 from petra.roles.dso.state import DsoState, Member
@@ -118,7 +119,7 @@ def _forget(state: DsoState, through: int, now: int) -> None:
     state.settled = {timestep: one for timestep, one in state.settled.items() if timestep >= first}
     state.settled_at = {timestep: at for timestep, at in state.settled_at.items() if timestep >= first}
     for own in state.granted.values():
-        for timestep in [timestep for timestep in own if timestep < first]:
+        for timestep in [timestep for timestep in own if timestep < first - timesteps_remembered(state)]:
             del own[timestep]
     for readings in state.readings.values():
         readings.forget(through)

@@ -15,6 +15,7 @@ from petra.domain.quantities import INT64_MAX, UINT64_MAX
 from petra.domain.refusals import GrantReason, Refusal
 from petra.domain.terms import NO_ADDRESS
 from petra.errors import PetraError
+from petra.roles.dso.fine_rules import count_request
 from petra.roles.dso.rules import decide
 from petra.roles.dso.state import Answered, DsoState, OpenGrant, Request
 from petra.roles.effects import Effect, Note, Phase, Resend, Send, Submit, WakeAt
@@ -60,6 +61,8 @@ def answer(state: DsoState, envelope: Envelope, now: int, rng: Random) -> list[E
         return _refuse(state, envelope, Refusal(reason=GrantReason.MALFORMED), rng)  # another one's message id
     checked = _authentic(state, envelope, now)
     decision = decide(state, checked, now) if isinstance(checked, Request) else checked
+    if isinstance(checked, Request):
+        count_request(state, checked, decision, now)
     if isinstance(decision, Refusal):
         return _refuse(state, envelope, decision, rng)
     granted = reply(state, envelope, WithdrawalGranted(request_id=envelope.message_id), rng)

@@ -3,26 +3,25 @@
 Each rule answers for the whole request: `rule(state, request, now) -> Grant | Refusal`. Zero is a value: the first
 request of a timestep is checked like any other (the original's first request never was).
 What keeps withdrawals within the grid is one of `GRID_RULES`; each refuses with the same word and without a figure.
+`fine_rules` has those that an operator may add.
 Invariant: if every rule of a set granted every accepted request, no sequence of requests exceeds a limit.
 The order matters: `gate` and `horizon` come first and so bound the timesteps over which the others count.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 
 from petra.domain.quantities import energy_of, payment_rounded_up
 from petra.domain.refusals import GrantReason, Refusal
-from petra.domain.timeline import Interval
-from petra.roles.dso.state import DsoState, Grant, Granted, GridRule, Member, Request
+from petra.roles.dso.freeze import frozen
+from petra.roles.dso.requests import intervals, with_request
+from petra.roles.dso.state import DsoState, Grant, Granted, GridRule, Member, Policy, Request, Rule
 from petra.settlement.prices import schedule_in_force
-
-Rule = Callable[[DsoState, Request, int], Grant | Refusal]
 
 
 def gate(state: DsoState, request: Request, now: int) -> Grant | Refusal:
     """Refuse assets that begin before the first tradeable timestep: they could not be traded whole."""
     first = state.terms.timeline.first_tradeable(now)
-    for interval in _intervals(request):
+    for interval in intervals(request):
         if interval.start < first:
             return Refusal(reason=GrantReason.GATE_CLOSED, arguments=(interval.start, first))
     return Grant(request=request)
@@ -31,7 +30,7 @@ def gate(state: DsoState, request: Request, now: int) -> Grant | Refusal:
 def horizon(state: DsoState, request: Request, now: int) -> Grant | Refusal:
     """Refuse assets that end too far ahead, or outside the timesteps of this run."""
     last = min(state.terms.timeline.current(now) + state.policy.horizon_timesteps, state.last_timestep)
-    for interval in _intervals(request):
+    for interval in intervals(request):
         if interval.end > last or interval.start < state.first_timestep:
             return Refusal(reason=GrantReason.OUTSIDE_HORIZON, arguments=(interval.end, last))
     return Grant(request=request)
@@ -40,7 +39,7 @@ def horizon(state: DsoState, request: Request, now: int) -> Grant | Refusal:
 def capacity(state: DsoState, request: Request, now: int) -> Grant | Refusal:
     """Refuse more than the plant can make or the connection can carry, in any timestep."""
     member = request.member
-    for _, granted in _with_request(state, request):
+    for _, granted in with_request(state, request):
         kept = granted.kept
         if kept.production > member.production_capacity_watts:
             figures = (kept.production, member.production_capacity_watts)
@@ -58,7 +57,7 @@ def firm_envelope(state: DsoState, request: Request, now: int) -> Grant | Refusa
     carries no figure: it would tell of the neighbours.
     """
     policy = state.policy
-    for timestep, granted in _with_request(state, request):
+    for timestep, granted in with_request(state, request):
         imports = exports = 0
         for member in state.members.values():
             own = granted if member == request.member else state.of(member.address, timestep)
@@ -97,7 +96,7 @@ def collateral(state: DsoState, request: Request, now: int) -> Grant | Refusal:
     """
     member = request.member
     needed = held(state, member)
-    for timestep, granted in _with_request(state, request):
+    for timestep, granted in with_request(state, request):
         needed += _collateral_of(state, timestep, granted) - _collateral_of(
             state, timestep, state.of(member.address, timestep)
         )
@@ -116,14 +115,16 @@ GRID_RULES: Mapping[GridRule, tuple[Rule, ...]] = {
     "connection": (capacity, firm_envelope),
     "none": (),
 }
-RULES: Mapping[GridRule, tuple[Rule, ...]] = {
-    name: (gate, horizon, *rules, funds, collateral) for name, rules in GRID_RULES.items()
-}
+
+
+def rules_of(policy: Policy) -> tuple[Rule, ...]:
+    """Return every rule of a policy in the order in which they are asked: what is cheap and tells nothing first."""
+    return (frozen, gate, horizon, *policy.rules, *GRID_RULES[policy.grid_rule], funds, collateral)
 
 
 def decide(state: DsoState, request: Request, now: int) -> Grant | Refusal:
     """Ask every rule of the DSO's policy in order; the first refusal stands."""
-    for rule in RULES[state.policy.grid_rule]:
+    for rule in rules_of(state.policy):
         if isinstance(answer := rule(state, request, now), Refusal):
             return answer
     return Grant(request=request)
@@ -145,23 +146,3 @@ def _collateral_of(state: DsoState, timestep: int, granted: Granted) -> int:
     promised = max(0, granted.production - granted.production_deposited)
     price = schedule_in_force(state.policy.schedules, timestep).imbalance
     return payment_rounded_up(energy_of(promised, 1, state.terms.timestep_seconds), price)
-
-
-def _intervals(request: Request) -> Iterator[Interval]:
-    return (Interval(start=asset.start, end=asset.end) for asset in request.assets if asset.power)
-
-
-def _with_request(state: DsoState, request: Request) -> Iterator[tuple[int, Granted]]:
-    """Yield each timestep that the request touches with what the member would then have been granted."""
-    timesteps = sorted({timestep for own in _intervals(request) for timestep in range(own.start, own.end + 1)})
-    for timestep in timesteps:
-        before = state.of(request.member.address, timestep)
-        assets = [asset for asset in request.assets if asset.power and asset.start <= timestep <= asset.end]
-        yield (
-            timestep,
-            replace(
-                before,
-                production=before.production + sum(max(0, asset.power) for asset in assets),
-                consumption=before.consumption + sum(max(0, -asset.power) for asset in assets),
-            ),
-        )

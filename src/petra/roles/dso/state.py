@@ -6,16 +6,17 @@ transaction is void; the books sum to zero.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 from petra.domain.messages import Envelope, PriceSchedule, RequestedAsset
+from petra.domain.refusals import Refusal
 from petra.domain.terms import NO_ADDRESS, Address, Terms
 from petra.ledger.fold import LedgerView
 from petra.roles.dso.grid_book import GridBook, Kept
 from petra.roles.dso.readings import Readings
-from petra.roles.effects import MemberTerms
+from petra.roles.effects import Frozen, MemberTerms
 from petra.roles.receipts import Receipts
 from petra.settlement.bills import CommunityTrade, SettledTimestep
 from petra.settlement.books import OWNER, Books, Entry
@@ -65,6 +66,7 @@ class Policy:
         billing_timesteps: so many timesteps stand on one bill; 0 = one bill for all, when the last is over.
         queue_max, queue_max_per_member: withdrawals that may wait for their answer, of all and of each home.
         grid_rule: what keeps withdrawals within the grid; see `rules`.
+        rules: further ones that the operator added, in the order in which they are asked; see `fine_rules`.
     """
 
     schedules: tuple[PriceSchedule, ...]
@@ -79,6 +81,7 @@ class Policy:
     queue_max: int = 4_096
     queue_max_per_member: int = 256
     grid_rule: GridRule = "connection"
+    rules: "tuple[Rule, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +197,7 @@ class DsoState:
         statements: by member address.
         billed_through: the last timestep that stands on bills; what came before is forgotten.
         grid: the book of the feeder; None where the rule is not about a feeder.
+        freeze: the operator's last order to grant nothing. requests: when each account asked, as far as a rule counts.
     """
 
     address: Address
@@ -222,6 +226,8 @@ class DsoState:
     statements: dict[Address, Statement] = field(default_factory=dict)
     billed_through: int = -1
     grid: GridBook | None = None
+    freeze: Frozen | None = None
+    requests: dict[Address, list[int]] = field(default_factory=dict)
     receipts: Receipts = field(default_factory=Receipts)
     alarms: list[str] = field(default_factory=list)  # broken promises: a run with one ends with exit code 1
 
@@ -306,3 +312,6 @@ class DsoState:
     def cut_off(self, timestep: int) -> int:
         """Return the last unix second at which a deposit for this timestep counts."""
         return self.terms.timeline.end(timestep) + self.policy.deposit_window_seconds
+
+
+Rule = Callable[[DsoState, Request, int], Grant | Refusal]

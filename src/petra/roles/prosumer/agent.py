@@ -1,7 +1,8 @@
 """A home's trading agent: forecast, withdraw, offer, accept, deposit (paper 4.2, Fig. 2; R43, R44, R56-R73).
 
-Decides: when to ask for what, and the next step after every ordinary mishap: where the grid has no room a home asks for
-half, twice; any other refusal ends the plan; a lost race or a refused transaction means a new look at the order book.
+Decides: when to ask for what, and the next step after every ordinary mishap: where the grid or a rule has no room a
+home asks for half, twice; any other refusal ends the plan; a lost race or a refused transaction means a new look at the
+order book.
 The strategy decides prices and partners.
 Invariant: a plan with a transaction in flight signs nothing new, so an intent is never sent twice.
 """
@@ -51,7 +52,10 @@ ROUNDING_RESERVE = 1_000
 ENDED_KEPT_SECONDS = 3_600
 EMPTY_KEPT_SECONDS = 86_400
 BILLS_KEPT = 12
-SMALLER_REQUESTS_MAX = 2  # after a refusal for want of room in the grid
+SMALLER_REQUESTS_MAX = 2  # after a refusal that a smaller request may escape
+LESS_MAY_DO = frozenset(
+    {GrantReason.NETWORK, GrantReason.QUOTA, GrantReason.PERIOD_ENERGY, GrantReason.RAMP}
+)
 
 
 def step(state: ProsumerState, event: Event, now: int, rng: Random) -> list[Effect]:
@@ -94,7 +98,7 @@ def _withdraw(state: ProsumerState, timestep: int, now: int, rng: Random) -> lis
         kind="forecast",
         fields={"home": state.name, "timestep": timestep, "low": low, "median": median, "high": high},
     )
-    power = withdrawable(low, median)
+    power = _in_lots(state, withdrawable(low, median))
     deadline = _trading_ends(state, timestep) - state.deadline_margin_seconds
     is_idle = not state.habits.participates or not state.schedules or abs(power) < state.habits.minimum_watts
     if is_idle or now >= deadline:
@@ -144,7 +148,7 @@ def _refused(state: ProsumerState, plan: Plan, reason: str, *, now: int, rng: Ra
     plan.answered = True
     if plan.asset_id or plan.funded or plan.stage is Stage.ENDED:
         return []
-    if reason == GrantReason.NETWORK.value:
+    if reason in LESS_MAY_DO:
         return _ask_for_less(state, plan, now, rng)
     plan.stage = Stage.ENDED
     return []
@@ -155,7 +159,7 @@ def _ask_for_less(state: ProsumerState, plan: Plan, now: int, rng: Random) -> li
 
     The pseudonym stays: nothing was granted to it, and only the DSO has seen it.
     """
-    half = (abs(plan.power) // 2) * (1 if plan.power > 0 else -1)
+    half = _in_lots(state, (abs(plan.power) // 2) * (1 if plan.power > 0 else -1))
     if plan.smaller >= SMALLER_REQUESTS_MAX or abs(half) < state.habits.minimum_watts or now >= plan.deadline:
         plan.stage = Stage.ENDED
         return []
@@ -164,6 +168,12 @@ def _ask_for_less(state: ProsumerState, plan: Plan, now: int, rng: Random) -> li
     plan.smaller += 1
     # The timer that asks again where no answer comes still runs since the first request.
     return _ask(state, plan)
+
+
+def _in_lots(state: ProsumerState, power: int) -> int:
+    """Return the largest multiple of the home's portion that is no larger than a power."""
+    portion = state.habits.lot_watts
+    return (abs(power) // portion) * portion * (1 if power > 0 else -1)
 
 
 def withdrawable(low: int, median: int) -> int:

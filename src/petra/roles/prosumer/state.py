@@ -36,6 +36,7 @@ class Habits:
         retry_seconds: after how long a withdrawal without an answer is sent again.
         minimum_watts: smaller surplus or need is not worth a withdrawal.
         spare_offers: how many offers a home accepts beyond those that would suffice.
+        lot_watts: what it withdraws is a multiple of it.
         participates, deposits: False = a home that sits out, or never returns what it holds.
     """
 
@@ -43,6 +44,7 @@ class Habits:
     retry_seconds: int
     minimum_watts: int
     spare_offers: int = 0
+    lot_watts: int = 1
     participates: bool = True
     deposits: bool = True
 
