@@ -74,6 +74,7 @@ class GrantReason(StrEnum):
     QUOTA = "Quota"
     LOT_SIZE = "LotSize"
     RATE_LIMIT = "RateLimit"
+    STANDING = "Standing"
 
 
 class EnrolmentReason(StrEnum):

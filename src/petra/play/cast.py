@@ -252,14 +252,12 @@ def plan_days(cast: Cast) -> None:
 
 
 def _measure(world: World, stage: Stage, home: HomeActors, timestep: int) -> None:
-    """Let physics happen for one timestep; an inverter is held back to what the home may export."""
+    """Let physics happen for one timestep, as far as the home keeps to its envelope."""
     profile, index = home.setup.profile, world.index_of(timestep)
     delivering = timestep >= world.first_timestep
     consumed = profile.consumption_watts[index]
     produced = profile.production_watts[index] if home.setup.override.delivers or not delivering else 0
-    plan = home.state.plans.get(timestep)
-    granted = max(0, plan.power) if plan is not None and plan.stage is not PlanStage.ENDED and plan.asset_id else 0
-    produced = min(produced, consumed + max(home.setup.firm_export_watts, granted))
+    produced, consumed = _held_back(home, timestep, produced, consumed)
     seconds = world.timestep_seconds
     measured = Measured(timestep=timestep, produced=produced * seconds, consumed=consumed * seconds)
     stage.give(home.agent, measured)
@@ -272,6 +270,17 @@ def _measure(world: World, stage: Stage, home: HomeActors, timestep: int) -> Non
         }
         stage.outside.journal.append(stage.now, "measured", fields)
         stage.give(home.meter, measured)
+
+
+def _held_back(home: HomeActors, timestep: int, produced: int, consumed: int) -> tuple[int, int]:
+    """Return what a home makes and uses of what it could and would, in watts."""
+    setup, plan = home.setup, home.state.plans.get(timestep)
+    granted = plan.power if plan is not None and plan.stage is not PlanStage.ENDED and plan.asset_id else 0
+    if setup.holds_back != "nothing":
+        produced = min(produced, consumed + max(setup.firm_export_watts, granted))
+    if setup.holds_back == "both":
+        consumed = min(consumed, produced + max(setup.firm_import_watts, -granted))
+    return produced, consumed
 
 
 def write_bills(cast: Cast, folder: Path) -> None:

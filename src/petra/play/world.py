@@ -20,7 +20,7 @@ from petra.errors import InputError
 from petra.forecasting import Forecaster, Perfect, Seasonal
 from petra.grid import Envelope, Feeder, ReactivePower, SafetyLedger
 from petra.scenario.rules import Capacity, rule_problems
-from petra.scenario.schema import Community, HomeOverride, Scenario, nano, nano_per_kwh
+from petra.scenario.schema import Community, HoldsBack, HomeOverride, Scenario, nano, nano_per_kwh
 
 _T = TypeVar("_T")
 
@@ -31,6 +31,7 @@ class HomeSetup:
 
     Attributes:
         override: what the scenario says about it in particular; defaults where it says nothing.
+        holds_back: what keeps it within its envelope.
     """
 
     profile: HomeProfile
@@ -41,6 +42,7 @@ class HomeSetup:
     firm_export_watts: int
     production_capacity_watts: int
     consumption_capacity_watts: int
+    holds_back: HoldsBack = "inverter"
 
     @property
     def envelope(self) -> Envelope:
@@ -229,6 +231,7 @@ def _home(community: Community, profile: HomeProfile) -> HomeSetup:
         firm_export_watts=_or(own.firm_export_watts, _or(community.firm_export_watts, rating)),
         production_capacity_watts=_or(own.production_capacity_watts, _or(community.production_capacity_watts, rating)),
         consumption_capacity_watts=_or(own.consumption_capacity_watts, community.consumption_capacity_watts),
+        holds_back=own.holds_back or community.holds_back,
     )
 
 

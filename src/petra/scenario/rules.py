@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from petra.domain.messages import Direction
 from petra.roles.dso import fine_rules
+from petra.roles.dso.standing import Standing
 from petra.roles.dso.state import Rule
 from petra.scenario.section import Section
 
@@ -224,8 +225,31 @@ class RateRule(RuleSection):
         return fine_rules.Rate(scope=self.scope, requests=self.requests, seconds=self.seconds)
 
 
+class StandingRule(RuleSection):
+    """kind = "standing": who broke its envelope may hold less.
+
+    Each settled timestep in which a meter told of more than the envelope, and more than `ignored_watts` on average,
+    lowers what the account may hold by `lowered_percent` of its plant's or connection's rating; after
+    `good_timesteps` good ones in a row all is restored.
+    """
+
+    kind: Literal["standing"]
+    lowered_percent: Percent
+    good_timesteps: Count
+    ignored_watts: Annotated[int, Field(ge=0, le=10**9)] = 0
+
+    def rule(self, capacity: Capacity) -> Rule:
+        """Return the rule."""
+        return Standing(
+            scope=self.scope,
+            lowered_percent=self.lowered_percent,
+            good_timesteps=self.good_timesteps,
+            ignored_watts=self.ignored_watts,
+        )
+
+
 WithdrawalRule = Annotated[
-    WindowRule | EnergyRule | RampRule | QuotaRule | LotRule | RateRule, Field(discriminator="kind")
+    WindowRule | EnergyRule | RampRule | QuotaRule | LotRule | RateRule | StandingRule, Field(discriminator="kind")
 ]
 Rules = Annotated[tuple[WithdrawalRule, ...], Field(strict=False)]
 

@@ -83,11 +83,14 @@ class Data(Section):
         return self
 
 
+HoldsBack = Literal["inverter", "both", "nothing"]
+
+
 class HomeOverride(Section):
     """[[community.home]]: what is different about one home.
 
     `participates` = false: sits out. `deposits` = false: never returns what it holds. `delivers` = false: forecasts and
-    sells, but its plant stands still. `reports` = false: its meter is never heard.
+    sells, but its plant stands still. `reports` = false: its meter is never heard. `holds_back`: as in [community].
     """
 
     name: str
@@ -101,13 +104,15 @@ class HomeOverride(Section):
     deposits: bool = True
     delivers: bool = True
     reports: bool = True
+    holds_back: HoldsBack | None = None
 
 
 class Community(Section):
     """[community]: what every home has unless it stands in [[community.home]].
 
     `firm_export_watts` and `production_capacity_watts` left out: the rating of the home's plant.
-    `firm_import_watts` = "highest": each home's own highest consumption in the data.
+    `firm_import_watts` = "highest": each home's own highest consumption in the data. `holds_back`: what keeps a home
+    within its envelope: its `inverter`; `both`, its load too; or `nothing`.
     """
 
     opening_balance_eur: Eur = Decimal(20)
@@ -116,6 +121,7 @@ class Community(Section):
     firm_export_watts: Watts | None = None
     production_capacity_watts: Watts | None = None
     consumption_capacity_watts: Watts = 43_000
+    holds_back: HoldsBack = "inverter"
     home: tuple[HomeOverride, ...] = Field(default=(), strict=False)
 
 

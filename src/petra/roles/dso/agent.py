@@ -22,6 +22,7 @@ from petra.roles.dso.metering import keep_reading, reading_problem
 from petra.roles.dso.pricing import add_schedule, publish
 from petra.roles.dso.protests import protested, protested_before
 from petra.roles.dso.settling import settle_again, settle_until
+from petra.roles.dso.standing import reports
 from petra.roles.dso.state import DsoState, Member
 from petra.roles.effects import (
     Effect,
@@ -63,7 +64,7 @@ def _step(state: DsoState, event: Event, now: int, rng: Random) -> list[Effect]:
             if state.grid is not None:
                 state.grid.expire(state.terms.timeline.current(now))
             settled = settle_until(state, min(now, state.cut_off(timestep) + 1), now)
-            return [*_settled(settled), *_next_cut_off(state, timestep + 1)]
+            return [*_settled(state, settled), *_next_cut_off(state, timestep + 1)]
         case Woken(phase=Phase.BILL, timestep=timestep):
             return bill_period(state, timestep, now, rng)
         case Woken(phase=Phase.CLOSE):
@@ -73,7 +74,7 @@ def _step(state: DsoState, event: Event, now: int, rng: Random) -> list[Effect]:
         case LedgerAdvanced(records=records, outcomes=outcomes):
             effects: list[Effect] = []
             for record in records:
-                effects += _settled(settle_until(state, record.timestamp, now))
+                effects += _settled(state, settle_until(state, record.timestamp, now))
                 observe(state, record)
                 effects += protested(state, record, now, rng)
             for outcome in outcomes:
@@ -145,11 +146,12 @@ def _read(state: DsoState, member: Member, envelope: Envelope, reading: MeterRea
         fields = {"home": member.name, "timestep": reading.timestep, "problem": problem}
         return [receipt, Note(kind="reading-refused", fields=fields)]
     timesteps = keep_reading(state, member, reading, envelope_hash(envelope.raw).hex())
-    return [receipt, *_settled(settle_again(state, member, timesteps, now))]
+    return [receipt, *_settled(state, settle_again(state, member, timesteps, now))]
 
 
-def _settled(settled: list[tuple[str, SettledTimestep]]) -> list[Effect]:
-    return [
+def _settled(state: DsoState, settled: list[tuple[str, SettledTimestep]]) -> list[Effect]:
+    broken = [effect for home, one in settled for effect in reports(state, home, one)]
+    notes: list[Effect] = [
         Note(
             kind="settled",
             fields={
@@ -167,3 +169,4 @@ def _settled(settled: list[tuple[str, SettledTimestep]]) -> list[Effect]:
         )
         for home, one in settled
     ]
+    return [*notes, *broken]

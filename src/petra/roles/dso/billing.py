@@ -14,6 +14,7 @@ from petra.domain.terms import Address
 from petra.roles.dso.fine_rules import timesteps_remembered
 from petra.roles.dso.metering import chain_breaks
 from petra.roles.dso.pricing import tell
+from petra.roles.dso.standing import forget_conduct
 from petra.roles.dso.state import DsoState, Member
 from petra.roles.effects import Effect, Note, Phase, WakeAt
 from petra.roles.receipts import is_long_past
@@ -121,6 +122,7 @@ def _forget(state: DsoState, through: int, now: int) -> None:
     for own in state.granted.values():
         for timestep in [timestep for timestep in own if timestep < first - timesteps_remembered(state)]:
             del own[timestep]
+    forget_conduct(state, through)
     for readings in state.readings.values():
         readings.forget(through)
     for account in [account for account in state.trades if account not in state.members]:

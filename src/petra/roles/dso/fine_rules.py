@@ -50,6 +50,9 @@ class Scope:
         return Grant(request=request)
 
 
+EVERYBODY = Scope()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """Assets are granted only within some local times, or never within them.
@@ -63,7 +66,7 @@ class Window:
         zone: whose local time; changes of the clock are its own.
     """
 
-    scope: Scope = Scope()
+    scope: Scope = EVERYBODY
     never: bool = False
     minutes: tuple[tuple[int, int], ...] = ((0, 1_440),)
     first: date | None = None
@@ -105,7 +108,7 @@ class PeriodEnergy:
     Periods follow one another from timestep 0 on.
     """
 
-    scope: Scope = Scope()
+    scope: Scope = EVERYBODY
     limit_wh: int
     period_timesteps: int
 
@@ -139,7 +142,7 @@ class Ramp:
     its firm envelope there.
     """
 
-    scope: Scope = Scope()
+    scope: Scope = EVERYBODY
     limit_watts: int
 
     def __call__(self, state: DsoState, request: Request, now: int) -> Grant | Refusal:
@@ -174,7 +177,7 @@ class Quota:
         free_timesteps: use it or lose it: from so many timesteps before delivery on, everybody may have what is left.
     """
 
-    scope: Scope = Scope()
+    scope: Scope = EVERYBODY
     limits: tuple[tuple[Direction, int], ...]
     per: Share = Share.ACCOUNT
     free_timesteps: int = 0
@@ -210,7 +213,7 @@ class Quota:
 class Lots:
     """All powers are multiples of so many watts, so that no trade leaves dust."""
 
-    scope: Scope = Scope()
+    scope: Scope = EVERYBODY
     lot_watts: int
 
     def __call__(self, state: DsoState, request: Request, now: int) -> Grant | Refusal:
@@ -226,7 +229,7 @@ class Lots:
 class Rate:
     """Each account may ask so often in so many seconds; what this rule refuses does not count."""
 
-    scope: Scope = Scope()
+    scope: Scope = EVERYBODY
     requests: int
     seconds: int
 

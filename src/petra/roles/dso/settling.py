@@ -8,6 +8,7 @@ a reading within its dispute window tells of another energy; the books sum to ze
 from petra.domain.quantities import energy_of, payment_rounded_down, payment_rounded_up
 from petra.domain.terms import NO_ADDRESS, Address
 from petra.roles.dso.metering import is_final, metered, proofs
+from petra.roles.dso.standing import judge
 from petra.roles.dso.state import DsoState, Member
 from petra.settlement.bills import SettledTimestep, position_problems
 from petra.settlement.books import BULK, GRID, UTILITY, Entry
@@ -38,6 +39,7 @@ def settle_again(state: DsoState, member: Member, timesteps: range, now: int) ->
         _post(state, member, before, undo=True)
         _cover_residual(state, timestep, undo=True)
         state.settled[timestep][member.address] = after
+        judge(state, member, after)
         _post(state, member, after)
         _cover_residual(state, timestep)
         settled.append((member.name, after))
@@ -69,6 +71,7 @@ def _settle(state: DsoState, timestep: int) -> list[tuple[str, SettledTimestep]]
     for member in members:
         settled = _settle_member(state, member, timestep, standing[member.address])
         state.settled[timestep][member.address] = settled
+        judge(state, member, settled)
         _post(state, member, settled)
     _cover_residual(state, timestep)
     return [(member.name, state.settled[timestep][member.address]) for member in members]

@@ -198,6 +198,7 @@ class DsoState:
         billed_through: the last timestep that stands on bills; what came before is forgotten.
         grid: the book of the feeder; None where the rule is not about a feeder.
         freeze: the operator's last order to grant nothing. requests: when each account asked, as far as a rule counts.
+        conduct: by account and settled timestep, whether the home kept its envelope; where a rule asks.
     """
 
     address: Address
@@ -228,6 +229,7 @@ class DsoState:
     grid: GridBook | None = None
     freeze: Frozen | None = None
     requests: dict[Address, list[int]] = field(default_factory=dict)
+    conduct: dict[Address, dict[int, bool]] = field(default_factory=dict)
     receipts: Receipts = field(default_factory=Receipts)
     alarms: list[str] = field(default_factory=list)  # broken promises: a run with one ends with exit code 1
 

@@ -54,7 +54,13 @@ EMPTY_KEPT_SECONDS = 86_400
 BILLS_KEPT = 12
 SMALLER_REQUESTS_MAX = 2  # after a refusal that a smaller request may escape
 LESS_MAY_DO = frozenset(
-    {GrantReason.NETWORK, GrantReason.QUOTA, GrantReason.PERIOD_ENERGY, GrantReason.RAMP}
+    {
+        GrantReason.NETWORK,
+        GrantReason.QUOTA,
+        GrantReason.PERIOD_ENERGY,
+        GrantReason.RAMP,
+        GrantReason.STANDING,
+    }
 )
 
 
