@@ -7,6 +7,7 @@ the client signs none twice; there is one piece of news at a time, and the next 
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -21,6 +22,8 @@ from petra.errors import ChainError, PetraError, StoreError
 from petra.ports import Chain
 
 POLL_SECONDS = 0.25
+GATHER_SECONDS = 0.1  # what a DSO grants meanwhile is signed, kept and sent at once; a block takes a second or more
+OUTCOMES_MAX = 200  # in one piece of news: its round must not keep the messages waiting
 PAUSE_SECONDS = 1.0  # between two attempts at a node that fails
 RESEND_SECONDS = 5.0
 _GRANTED_BEFORE = frozenset({LedgerReason.ENERGY_ALREADY_GRANTED, LedgerReason.MONEY_ALREADY_GRANTED})
@@ -108,6 +111,7 @@ class LedgerWorker(threading.Thread):
         self._ends = threading.Event()
         self._lock = threading.Lock()
         self._news: News | None = None
+        self._later: deque[News] = deque()  # more of what was read at once
         self._records: list[LedgerRecord] = []  # read, and kept while the node fails half-way
         self._stored = True
         self._resent_at = 0.0
@@ -147,9 +151,13 @@ class LedgerWorker(threading.Thread):
     def stored(self) -> None:
         """Say that the effects of the last news are on disk."""
         with self._lock:
-            self._stored = True
-        self.final_at = self._through_at
-        self._nudged.set()
+            self._news = self._later.popleft() if self._later else None
+            self._stored = self._news is None
+        if self._stored:
+            self.final_at = self._through_at
+            self._nudged.set()
+        else:
+            self._wake()
 
     def stop(self) -> None:
         """End the thread after what it is doing."""
@@ -164,6 +172,8 @@ class LedgerWorker(threading.Thread):
             while not self._ends.is_set():
                 self.turn()
                 self._nudged.wait(self._poll_seconds)
+                if self._queues:
+                    self._ends.wait(GATHER_SECONDS)
                 self._nudged.clear()
         except (StoreError, WrongChain, NonceTaken, Reorganised) as error:
             self.failure = error
@@ -222,15 +232,21 @@ class LedgerWorker(threading.Thread):
         if not self._records and not outcomes:
             self.final_at = self._through_at
             return
-        with self._lock:
-            self._news = News(
-                records=tuple(self._records),
-                outcomes=tuple(outcomes),
-                through=through,
-                trail=trail_to_text(self._reader.trail),
-            )
-            self._stored = False
+        self._tell(outcomes, through)
         self._records = []
+
+    def _tell(self, outcomes: Sequence[Outcome], through: Checkpoint) -> None:
+        """Make news of what was read, in pieces; the records are all in the first."""
+        pieces = [outcomes[begin : begin + OUTCOMES_MAX] for begin in range(0, len(outcomes), OUTCOMES_MAX)] or [()]
+        trail = trail_to_text(self._reader.trail)
+        records = [tuple(self._records), *[()] * (len(pieces) - 1)]
+        first, *later = (
+            News(records=known, outcomes=tuple(piece), through=through, trail=trail)
+            for known, piece in zip(records, pieces, strict=True)
+        )
+        with self._lock:
+            self._news, self._stored = first, False
+            self._later.extend(later)
         self._wake()
 
     def _of_parts(self, ended: Sequence[Outcome]) -> Iterator[Outcome]:

@@ -48,7 +48,7 @@ from petra.wire.envelope import Header, address_proof_digest, envelope_hash, ope
 
 ARRIVALS_MAX = 32  # in one round: while it is stored, others can send
 TIMERS_MAX = 500  # after a long sleep the lease is renewed in between
-PATIENCE_SECONDS = 0.25
+PATIENCE_SECONDS = 0.25  # between two looks at the operator's orders, too
 REPLAYED = "replayed"  # other bytes under an id that its sender has used
 GRACE_SECONDS = 86_400  # a message is offered so long after its deadline: its recipient answers that it is too late
 
@@ -110,6 +110,7 @@ class Service:
     number: int = 0
     answer_step_ms: int = 0
     _sequences: dict[tuple[Address, Address], int] = field(default_factory=dict)
+    _looked_at: float = 0.0  # when orders were last asked for
     _ended: set[str] = field(default_factory=set)  # intents whose outcome the role has heard
 
     def start(self) -> None:
@@ -175,6 +176,9 @@ class Service:
         return current
 
     def _take_orders(self, current: Round) -> None:
+        if abs(self.clock() - self._looked_at) < PATIENCE_SECONDS:
+            return
+        self._looked_at = self.clock()
         for position, order in self.part.orders():
             self._take(current, order, (order,))
             current.orders.append(position)

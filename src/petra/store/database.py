@@ -86,10 +86,10 @@ class Database:
         with self._turn, self._refusals(), self.engine.begin() as connection:
             yield connection
 
-    def read(self, query: sql.Select[Any] | sql.CompoundSelect[Any]) -> Sequence[sql.Row[Any]]:
-        """Return the rows of a query, in a transaction of its own that nobody waits for."""
+    def read(self, query: sql.Select[Any] | sql.CompoundSelect[Any], **parameters: Any) -> Sequence[sql.Row[Any]]:
+        """Return the rows of a query with its parameters, in a transaction of its own that nobody waits for."""
         with self._refusals(), self._reader.begin() as connection:
-            return connection.execute(query).all()
+            return connection.execute(query, parameters).all()
 
     def close(self) -> None:
         """Close every connection."""

@@ -29,6 +29,10 @@ _LOOKUPS = 500  # how many keys one query asks for
 _LATEST = 2**63 - 1  # a sender may name any later deadline: a column of the database cannot
 _TIP = sql.select(messages.c.position, messages.c.link).order_by(messages.c.position.desc()).limit(1)
 _INSERT = messages.insert()
+# Asked each round, so it is made once.
+_CAME = sql.select(messages.c.sender, messages.c.message_id, messages.c.hash).where(
+    messages.c.message_id.in_(sql.bindparam("ids", expanding=True)), messages.c.direction == "in"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +110,9 @@ class MessageStore:
         """Return, of senders with ids, those under which something came, with its hash."""
         wanted = set(names)
         found: dict[tuple[Address, bytes], bytes] = {}
-        columns = sql.select(messages.c.sender, messages.c.message_id, messages.c.hash)
         for begin in range(0, len(names), _LOOKUPS):
             ids = [message_id for _, message_id in names[begin : begin + _LOOKUPS]]
-            rows = self._database.read(columns.where(messages.c.message_id.in_(ids), messages.c.direction == "in"))
+            rows = self._database.read(_CAME, ids=ids)
             found |= {(Address(row.sender), row.message_id): row.hash for row in rows}
         return {name: digest for name, digest in found.items() if name in wanted}
 

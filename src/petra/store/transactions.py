@@ -70,13 +70,9 @@ class TransactionStore:
         found: dict[str, list[str]] = {}
         for begin in range(0, len(intent_ids), _LOOKUPS):
             among = wanted.c.carrier.in_(intent_ids[begin : begin + _LOOKUPS])
-            rows = self._database.read(
-                sql.select(wanted.c.intent_id, wanted.c.carrier)
-                .where(among, wanted.c.carrier != wanted.c.intent_id)
-                .order_by(wanted.c.position)
-            )
-            for row in rows:
-                found.setdefault(row.carrier, []).append(row.intent_id)
+            parts = sql.select(wanted.c.intent_id, wanted.c.carrier).where(among, wanted.c.carrier != wanted.c.intent_id)
+            for part, carrier in self._database.read(parts.order_by(wanted.c.position)):
+                found.setdefault(carrier, []).append(part)
         return found
 
     def separate(self, intent_id: str) -> None:

@@ -80,8 +80,8 @@ def checksum_address(raw: bytes) -> Address:
         raise WorldError(f"an address has 20 bytes, not {len(raw)}")
     text = raw.hex()
     digest = keccak256(text.encode()).hex()
-    capitals = "".join(c.upper() if int(h, 16) >= 8 else c for c, h in zip(text, digest, strict=False))
-    return Address("0x" + capitals)
+    capitals = [high if nibble > "7" else low for low, high, nibble in zip(text, text.upper(), digest, strict=False)]
+    return Address("0x" + "".join(capitals))
 
 
 def address_bytes(address: Address) -> bytes:
