@@ -64,6 +64,7 @@ class Record:
             "cold_start_seconds": {},
             "stretches": 0,
             "problems": [],
+            "commits": [],
             "seconds": 0,
         }
         self.content = empty | (json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {})
@@ -76,7 +77,8 @@ class Record:
     def stretch(self, rig: Rig, problems: Sequence[str], seconds: float) -> None:
         """Take note of a testbed that was brought to rest."""
         content = self.content
-        content["commit"] = _commit()
+        if (commit := _commit()) not in content["commits"]:
+            content["commits"].append(commit)  # a run may go on with a later one
         content["stretches"] += 1
         content["seconds"] += round(seconds)
         content["problems"] += problems
