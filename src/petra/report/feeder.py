@@ -1,4 +1,4 @@
-"""The day on the feeder: loading over time, voltages, limits and the margin left, from a run's grid.json (R26, R31).
+"""The day on the feeder in figures: the worst beside the limits, the margin left, and other rules (R26, R31, R83).
 
 Decides: what of the solved day stands on the page. Knows no solver: `petra simulate` has solved it.
 Invariant: every figure stands beside its limit.
@@ -8,19 +8,45 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from petra.report import charts
-from petra.report.charts import Figure
+from petra.report.charts import Figure, Frame
 from petra.report.energy import TimestepEnergy
 from petra.report.facts import Facts
+from petra.report.feeder_map import feeder_map
+from petra.report.feeder_rows import feeder_rows
+from petra.report.feeder_states import volts, worst_state
+from petra.report.feeder_tree import Grid
 from petra.report.figures import timestep_axis, timestep_frame
 from petra.report.sections import View
-from petra.report.words import LocalTime, number, percent
+from petra.report.words import NOTHING, LocalTime, kwh, number, percent
 
-Grid = Mapping[str, Any]
+RULES = {
+    "none": "no rule",
+    "limits": "a limit for each home (the paper's)",
+    "connection": "a total at the transformer",
+    "feeder": "safety ledger",
+}
+
+
+def drawings(grid: Grid, facts: Facts, timesteps: Sequence[TimestepEnergy], time: LocalTime) -> dict[str, Figure]:
+    """Return the figures of a solved day."""
+    drawn = (
+        rules(grid),
+        feeder_map(grid, facts, time),
+        feeder_rows(grid, facts, time, "metered"),
+        feeder_rows(grid, facts, time, "granted"),
+        loading(grid, facts, timesteps, time),
+    )
+    return {figure.name: figure for figure in drawn}
+
+
+def views(grid: Grid) -> dict[str, View]:
+    """Return the tables of a solved day."""
+    return {"feeder": elements(grid), "worst": worst(grid), "rules": comparison(grid)}
 
 
 def loading(grid: Grid, facts: Facts, timesteps: Sequence[TimestepEnergy], time: LocalTime) -> Figure:
     """Return the loading of the transformer and of the fullest line over the timesteps, with the limit."""
-    transformer, *lines = grid["loading"].values()
+    transformer, *lines = [[share or 0.0 for share in series] for series in grid["loading"].values()]
     fullest = max(lines, key=max, default=[0.0] * len(transformer))
     shown = [[100 * share for share in series] for series in (transformer, fullest)]
     alt = (
@@ -45,6 +71,91 @@ def loading(grid: Grid, facts: Facts, timesteps: Sequence[TimestepEnergy], time:
     return charts.figure("loading", "Loading of transformer and lines", alt, legend, draw)
 
 
+def rules(grid: Grid) -> Figure:
+    """Return the highest loading under each rule, as metered and at the worst corner of what it would have granted."""
+    judged = [one for one in grid["comparison"]["rules"] if "impossible" not in one]
+    reached = {one["rule"]: tuple(100 * _loading(one[kind]) for kind in ("metered", "granted")) for one in judged}
+    alt = "Highest loading of transformer or line under each rule: " + "; ".join(
+        f"{RULES[rule]} {metered:.0f} % as metered, {worst:.0f} % at the worst corner of what it grants"
+        for rule, (metered, worst) in reached.items()
+    )
+
+    def draw(width: int) -> str:
+        most = charts.room_above(max(100.0, *(one for pair in reached.values() for one in pair)))
+        narrow = width <= charts.NARROW
+        step = 44 if narrow else 30
+        frame = Frame(
+            width=width,
+            height=14 + step * len(reached) + 40,
+            x_range=(0, most),
+            y_range=(0, len(reached)),
+            left=14 if narrow else 250,
+        )
+        base = frame.height - frame.bottom
+        marks = [(value, f"{value:g}") for value in charts.round_steps(0, most, most=frame.marks_most)]
+        parts = [charts.line((frame.x(at), frame.top), (frame.x(at), base), "rule") for at, _ in marks]
+        parts.append(charts.line((frame.x(100), frame.top - 8), (frame.x(100), base), "dashed"))
+        for row, (rule, (metered, worst)) in enumerate(reached.items()):
+            y = frame.y(len(reached) - row - 0.5) + (8 if narrow else 0)
+            name = RULES[rule] + (", in force" if rule == grid["rule"] else "")
+            at = (frame.left, y - 14) if narrow else (frame.left - 12, y + 4)
+            parts.append(charts.words(at, name, anchor="start" if narrow else "end"))
+            parts.append(charts.line((frame.x(metered), y), (frame.x(worst), y), "link"))
+            for value, style in ((worst, "hollow"), (metered, "full")):
+                colour = "bad" if value > 100 else "community"
+                parts.append(charts.dot((frame.x(value), y), f"{style} {colour}", 5.5, f"{name}: {value:.0f} %"))
+        parts.append(charts.horizontal_axis(frame, marks, "highest loading in % of the rating"))
+        return charts.drawing(frame, f"{alt}.", parts)
+
+    legend = (
+        ("community round", "metered"),
+        ("hollow round", "worst corner of what is granted"),
+        ("bad round", "over the limit"),
+        ("dashed", "limit"),
+    )
+    return charts.figure("rules", "The same day under other rules", f"{alt}.", legend, draw)
+
+
+def comparison(grid: Grid) -> View:
+    """Return what every rule would have granted and what the feeder would have carried."""
+    rows = []
+    for one in grid["comparison"]["rules"]:
+        name = RULES[one["rule"]] + (", in force" if one.get("in_force") else "")
+        if "impossible" in one:
+            rows.append((name, *[NOTHING] * 9))
+            continue
+        asked = (kwh(one["granted_production"]), kwh(one["granted_consumption"]))
+        refused = f"{number(one['refused'])} of {number(one['asked'])}"
+        rows.append((name, *asked, refused, *_judged(one["metered"]), *_judged(one["granted"])))
+    return View(
+        caption="The same requests under every rule (voltages as fractions of the rated)",
+        groups=(("", 1), ("granted", 3), ("metered", 3), ("worst corners of what was granted", 3)),
+        columns=(
+            "rule",
+            "production kWh",
+            "consumption kWh",
+            "refused",
+            "over a limit",
+            "highest loading",
+            "voltages",
+            "over a limit",
+            "highest loading",
+            "voltages",
+        ),
+        rows=rows,
+    )
+
+
+def impossible(grid: Grid) -> list[tuple[str, list[str]]]:
+    """Return the rules that could promise nothing, with the reasons that come first and the remedy."""
+    told = []
+    for one in grid["comparison"]["rules"]:
+        if problems := one.get("impossible"):
+            first, *others = problems
+            told.append((RULES[one["rule"]], [first, *others[-1:]]))
+    return told
+
+
 def worst(grid: Grid) -> View:
     """Return the worst of what was metered and of what was granted, beside the limits."""
     limits, columns = grid["limits"], [grid[kind]["worst"] for kind in ("metered", "granted")]
@@ -64,16 +175,52 @@ def worst(grid: Grid) -> View:
 
 
 def elements(grid: Grid) -> View:
-    """Return for each node the loading of what leads to it and its voltages, as metered."""
+    """Return for each node the loading of what leads to it and its voltages, metered and at the worst, with margins."""
+    metered, granted, limits = worst_state(grid, "metered"), worst_state(grid, "granted"), grid["limits"]
     rows = []
     for node, link in grid["links"].items():
-        series, volts = grid["loading"][link["element"]], grid["voltage"][node]
+        low, high, share = granted.low[node], granted.high[node], granted.loading[node]
+        margin = None if low is None or high is None else min(low - limits["voltage_min"], limits["voltage_max"] - high)
         rows.append(
-            (node, link["above"], link["element"], percent(max(series)), number(min(volts), 3), number(max(volts), 3))
+            (
+                node,
+                link["above"],
+                link["element"],
+                *(percent(one) for one in (metered.loading[node], share, None if share is None else 1 - share)),
+                *(volts(one) for one in (metered.low[node], metered.high[node], low, high, margin)),
+            )
         )
     return View(
-        caption="The feeder from the source outwards, as metered (voltages as fractions of the rated)",
-        columns=("node", "hangs on", "by", "highest loading", "lowest voltage", "highest voltage"),
+        caption="The feeder from the source outwards (voltages as fractions of the rated; margins of what was granted)",
+        groups=(("", 3), ("loading of the link", 3), ("voltage", 5)),
+        columns=(
+            "node",
+            "hangs on",
+            "by",
+            "metered",
+            "granted",
+            "margin",
+            "metered, lowest",
+            "highest",
+            "granted, lowest",
+            "highest",
+            "margin",
+        ),
         rows=rows,
         texts=3,
+    )
+
+
+def _loading(solved: Mapping[str, Any]) -> float:
+    return float(max(solved["worst"]["transformer_loading"], solved["worst"]["line_loading"]))
+
+
+def _judged(solved: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return how many outcomes exceed a limit, the highest loading, and the lowest and highest voltage."""
+    worst, collapsed = solved["worst"], solved["without_solution"]
+    count = f"{number(solved['violations'])} of {number(solved['outcomes'])}"
+    return (
+        f"{count} ({number(collapsed)} without solution)" if collapsed else count,
+        percent(_loading(solved), 0),
+        f"{number(worst['voltage_min'], 3)}\N{EN DASH}{number(worst['voltage_max'], 3)}",
     )

@@ -41,7 +41,7 @@ def day(facts: Facts, time: LocalTime) -> Figure | None:
         high = charts.room_above(max([*produced, *consumed]))
         height = 300 if width > charts.NARROW else 250
         frame = Frame(width=width, height=height, x_range=(edges[0], edges[-1]), y_range=(0, high))
-        marks = [(float(unix), text) for unix, text in _clock_marks(frame, start, edges[-1], time)]
+        marks = [(float(unix), text) for unix, text in clock_marks((start, edges[-1]), time, frame.marks_most)]
         parts = [
             charts.bar(frame, window, (0, high), "window", f"{time.clock(window[0])} to {time.clock(window[1])}"),
             charts.vertical_axis(frame, "power in kW"),
@@ -282,14 +282,16 @@ def timestep_axis(frame: Frame, facts: Facts, time: LocalTime) -> str:
     """Return the local time below such a plot."""
     begin, end = facts.begin(facts.timesteps.start), facts.begin(facts.timesteps.stop)
     marks = [
-        ((unix - facts.run["genesis"]) / facts.seconds, text) for unix, text in _clock_marks(frame, begin, end, time)
+        ((unix - facts.run["genesis"]) / facts.seconds, text)
+        for unix, text in clock_marks((begin, end), time, frame.marks_most)
     ]
     return charts.horizontal_axis(frame, marks, LOCAL_TIME)
 
 
-def _clock_marks(frame: Frame, begin: int, end: int, time: LocalTime) -> list[tuple[int, str]]:
-    """Return round local times from begin to end, as many as fit."""
-    every = next((s for s in MARK_SECONDS if (end - begin) / s <= frame.marks_most), MARK_SECONDS[-1])
+def clock_marks(span: tuple[int, int], time: LocalTime, most: int) -> list[tuple[int, str]]:
+    """Return round local times of a span of unix seconds, about as many as fit."""
+    begin, end = span
+    every = next((s for s in MARK_SECONDS if (end - begin) / s <= most), MARK_SECONDS[-1])
     first = begin + -time.seconds_of_day(begin) % every
     write = time.to_the_second if every < 60 else time.clock
     return [(unix, write(unix)) for unix in range(first, end + 1, every)]

@@ -33,6 +33,7 @@ def render(
 ) -> str:
     """Return the page's HTML."""
     time = LocalTime(facts.run["timezone"])
+    grid = run.grid if run.grid and "impossible" not in run.grid else None
     bill_home = trail.trade.buyer if trail and trail.trade.buyer in run.bills else next(iter(run.bills), None)
     return _environment(time).get_template("page.html").render(
         facts=facts,
@@ -41,10 +42,12 @@ def render(
         ends=facts.begin(facts.timesteps.stop),
         timesteps=timesteps,
         figures=_figures(facts, timesteps, homes, time)
-        | ({"loading": feeder.loading(run.grid, facts, timesteps, time)} if run.grid else {}),
+        | (feeder.drawings(grid, facts, timesteps, time) if grid else {}),
         tables=_tables(run.about, facts, timesteps, homes, time)
-        | ({"feeder": feeder.elements(run.grid), "worst": feeder.worst(run.grid)} if run.grid else {}),
-        feeder=run.grid,
+        | (feeder.views(grid) if grid else {}),
+        feeder=grid,
+        unsolved=run.grid["impossible"] if run.grid and not grid else None,
+        impossible=feeder.impossible(grid) if grid else [],
         cards=sections.cards(facts, timesteps, homes, checks),
         checks=checks,
         sight=sight,

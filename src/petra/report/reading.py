@@ -23,7 +23,10 @@ BILL_FIELDS = {
     *("community", "settlement", "utility_only", "savings", "by_kind", "trades", "timesteps"),
 }
 
-GRID_FIELDS = {"feeder", "rule", "limits", "links", "metered", "granted", "loading", "voltage"}
+GRID_FIELDS = {
+    *("feeder", "rule", "limits", "links", "first_timestep", "metered", "granted", "loading", "voltage", "comparison"),
+    *("granted_loading", "granted_voltage_low", "granted_voltage_high"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +117,7 @@ def _grid(path: Path, problems: list[str]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     grid = _document(path, problems)
-    if grid and (missing := sorted(GRID_FIELDS - grid.keys())):
+    if grid and "impossible" not in grid and (missing := sorted(GRID_FIELDS - grid.keys())):
         problems.append(f"{path}:1: no day of a feeder: {', '.join(missing)} missing; {AGAIN}")
     return grid
 

@@ -16,18 +16,46 @@ WORST = {"transformer_loading": 1.25, "line_loading": 0.5, "voltage_min": 0.98, 
 
 
 def solved(timesteps: int) -> dict[str, Any]:
-    """Return a day on a feeder of a transformer and a line, the transformer overloaded in one timestep."""
+    """Return a day on a feeder of a transformer and two lines, the transformer overloaded in the first timestep."""
     rest = timesteps - 1
+    metered = {"outcomes": timesteps, "violations": 1, "without_solution": 0, "worst": WORST}
+    granted = {"outcomes": 16, "violations": 3, "without_solution": 2, "worst": WORST | {"voltage_max": 1.07}}
+    verdict = {
+        "in_force": False,
+        "asked": 8,
+        "refused": 1,
+        "granted_production": 3_600_000,
+        "granted_consumption": 7_200_000,
+        "metered": metered,
+        "granted": granted,
+    }
     return {
-        "feeder": "two nodes",
+        "feeder": "three nodes",
         "rule": "limits",
         "limits": {"loading": 1.0, "voltage_min": 0.9, "voltage_max": 1.1},
-        "links": {"n1": {"above": "mv", "element": "t1"}, "n2": {"above": "n1", "element": "l1"}},
-        "first_timestep": 1,
-        "metered": {"outcomes": timesteps, "violations": 1, "worst": WORST},
-        "granted": {"outcomes": 16, "violations": 3, "worst": WORST | {"voltage_max": 1.07}},
-        "loading": {"t1": [1.25] + [0.5] * rest, "l1": [0.5] + [0.25] * rest},
-        "voltage": {"n1": [1.04] + [1.0] * rest, "n2": [0.98] + [1.0] * rest},
+        "links": {
+            "n1": {"above": "mv", "element": "t1"},
+            "n2": {"above": "n1", "element": "l1"},
+            "n3": {"above": "n1", "element": "<l2>"},
+        },
+        "first_timestep": small_journal()[0]["first_timestep"],
+        "metered": metered,
+        "granted": granted,
+        "loading": {"t1": [1.25] + [0.5] * rest, "l1": [0.5] + [0.25] * rest, "<l2>": [0.1] * timesteps},
+        "voltage": {"n1": [1.04] + [1.0] * rest, "n2": [0.98] + [1.0] * rest, "n3": [1.0] * timesteps},
+        "granted_loading": {"t1": [None] * timesteps, "l1": [0.6] * timesteps, "<l2>": [0.3] * timesteps},
+        "granted_voltage_low": {node: [0.95] * timesteps for node in ("n1", "n2", "n3")},
+        "granted_voltage_high": {node: [1.02] * timesteps for node in ("n1", "n2", "n3")},
+        "comparison": {
+            "first_requests": 6,
+            "left_out": 2,
+            "timesteps": list(range(rest)),
+            "rules": [
+                {"rule": "none", **verdict},
+                {"rule": "limits", **verdict, "in_force": True},
+                {"rule": "feeder", "impossible": ["l1 may carry 200%", "another problem", "40 % would be safe"]},
+            ],
+        },
     }
 
 
@@ -63,7 +91,43 @@ def test_page_says_what_was_overloaded_and_what_margin_is_left(tmp_path: Path) -
     assert "no power flow is computed" not in page
 
 
+def test_page_draws_every_link_and_node_with_what_it_carried(tmp_path: Path) -> None:
+    """The map names the worst moment; an overload and a collapse have the colour of what exceeds a limit."""
+    page = page_of(tmp_path / "run", solved(timesteps_of_the_run()))
+    assert "As metered at 14:15, when least room was left: the transformer carries 125" in page
+    assert "for some of it no power flow has a solution" in page
+    assert page.count('<path class="wire over"') > 2 and '<path class="strip over"' in page
+    assert "&lt;l2&gt;: 10" in page and "<l2>" not in page
+    assert page.count("<figure id=\"fig-feeder-") == 3
+
+
+def test_page_tells_what_other_rules_would_have_done(tmp_path: Path) -> None:
+    """Each rule has its row, the one in force is marked; a rule that could promise nothing says why and what helps."""
+    page = page_of(tmp_path / "run", solved(timesteps_of_the_run()))
+    assert "The homes' 6 first requests" in page and "2 requests that were refused for other reasons" in page
+    assert "no rule" in page and "a limit for each home (the paper&#39;s), in force" in page
+    assert "The safety ledger could promise nothing here" in page
+    assert "l1 may carry 200%;  40 % would be safe." in page and "another problem" not in page
+    assert f"those of the {timesteps_of_the_run() - 1} timesteps for which most was asked" in page
+
+
+def test_broken_promise_stands_on_top(tmp_path: Path) -> None:
+    """Where the safety ledger was in force, an outcome that exceeds a limit is an alarm; elsewhere nobody promised."""
+    grid = solved(timesteps_of_the_run())
+    assert "A promise is broken" not in page_of(tmp_path / "limits", grid)
+    page = page_of(tmp_path / "feeder", grid | {"rule": "feeder"})
+    assert page.index("3 outcomes of what was granted exceed") < page.index('<section id="day">')
+
+
+def test_day_that_could_not_be_solved_says_why(tmp_path: Path) -> None:
+    """A home without a node leaves no figure but a sentence."""
+    page = page_of(tmp_path / "run", {"feeder": "f", "rule": "limits", "impossible": "den: the data name no node"})
+    assert "No power flow was computed: den: the data name no node." in page
+    assert "fig-feeder-map" not in page and "its data have no feeder" not in page
+
+
 def test_run_without_a_feeder_says_that_nothing_was_solved(tmp_path: Path) -> None:
     """The page names what it does not check."""
     page = page_of(tmp_path / "run", None)
-    assert "no power flow is computed for this run" in page and "Lines and voltages</h3>" not in page
+    assert "no power flow is computed for this run: its data have no feeder" in page
+    assert "Lines and voltages</h3>" not in page
