@@ -1,25 +1,37 @@
 """What every account may import and export in every timestep: its envelope, and what was granted to it (DESIGN 7).
 
 Decides: how envelope and grants make an account's box: [-max(L, C), max(F, G)]; grants are totals that contain the
-firm part. Knows no feeder. Invariant: the whole state is integers, watts >= 0; what is released was granted before.
+firm part. Outside the timesteps of its envelope an account may do nothing. Knows no feeder.
+Invariant: the whole state is integers, watts >= 0; what is released was granted before.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+FOREVER = 2**62  # a last timestep that does not come
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """Where an account's home is connected and what it may use without a grant, watts >= 0 (L and F of DESIGN 7)."""
+    """Where an account's home is connected and what it may use without a grant, watts >= 0 (L and F of DESIGN 7).
+
+    It holds from timestep `first` to `last`, both inclusive.
+    """
 
     node: str
     import_watts: int
     export_watts: int
+    first: int = 0
+    last: int = FOREVER
 
     def __post_init__(self) -> None:
         """Envelopes are checked where they are read; here a negative one is our mistake."""
         assert self.import_watts >= 0 and self.export_watts >= 0, self
+
+    def holds(self, timestep: int) -> bool:
+        """Say whether it is in force."""
+        return self.first <= timestep <= self.last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +92,7 @@ class GrantRule(Protocol):
 
 
 NOTHING = Granted(0, 0)
+_NO_BOX = Box(0, 0)
 
 
 class Reservations:
@@ -94,15 +107,17 @@ class Reservations:
         self.envelopes = dict(envelopes)
         self.granted: dict[int, dict[str, Granted]] = {}
 
-    def box(self, account: str, granted: Granted) -> Box:
+    def box(self, account: str, timestep: int, granted: Granted) -> Box:
         """Return what an account may do that was granted so much."""
         envelope = self.envelopes[account]
+        if not envelope.first <= timestep <= envelope.last:
+            return _NO_BOX
         return Box(max(envelope.import_watts, granted.consumption), max(envelope.export_watts, granted.production))
 
     def boxes(self, timestep: int) -> dict[str, Box]:
         """Return every account's box in a timestep."""
         granted = self.granted.get(timestep, {})
-        return {account: self.box(account, granted.get(account, NOTHING)) for account in self.envelopes}
+        return {account: self.box(account, timestep, granted.get(account, NOTHING)) for account in self.envelopes}
 
     def steps(self, account: str, changes: Iterable[Change], sign: int = 1) -> list[Step]:
         """Return what the changes would do, a step for every timestep that they touch; sign -1 takes back."""
@@ -117,7 +132,8 @@ class Reservations:
             granted = self.granted.get(timestep, {}).get(account, NOTHING)
             after = Granted(granted[0] + production, granted[1] + consumption)
             assert min(after) >= 0, f"{account} gives back more than it was granted for timestep {timestep}"
-            steps.append(Step(timestep, self.box(account, granted), self.box(account, after), after))
+            boxes = self.box(account, timestep, granted), self.box(account, timestep, after)
+            steps.append(Step(timestep, *boxes, after))
         return steps
 
     def write(self, account: str, steps: Iterable[Step]) -> None:
