@@ -87,6 +87,8 @@ class EnrolmentReason(StrEnum):
     ADDRESS_IN_USE = "AddressInUse"
     KEY_IN_USE = "KeyInUse"
     METER_NOT_PROVEN = "MeterNotProven"
+    NODE_UNKNOWN = "NodeUnknown"
+    NO_ROOM = "NoRoom"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

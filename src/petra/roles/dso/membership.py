@@ -1,8 +1,10 @@
 """Who is a member of the microgrid: enrolment by one-time token, and revocation, while the DSO runs (R39, DESIGN 5).
 
-Decides: whether a newcomer is taken in, and what it is told. Knows a token's hash only, never the token.
+Decides: whether a newcomer is taken in, from which timestep on, and what it is told. Knows a token's hash only, never
+the token.
 Invariants: a token serves one account; an account, a meter and a key of the fabric belong to one home; a revoked
-account is granted nothing more and does not come back, and what it was granted is settled to the end.
+account is granted nothing more and does not come back, and what it was granted is settled to the end. Where there is a
+feeder, everybody's envelope is safe together with all that was granted.
 """
 
 import hashlib
@@ -14,10 +16,11 @@ from petra.domain.messages import Enrol, Enrolled, Envelope, PriceSchedule
 from petra.domain.refusals import EnrolmentReason
 from petra.domain.terms import Address
 from petra.errors import PetraError
+from petra.grid import Envelope as GridEnvelope
 from petra.roles.dso.grants import reply
 from petra.roles.dso.pricing import tell
 from petra.roles.dso.state import DsoState, Invitation, Member
-from petra.roles.effects import Effect, EnrolmentOpened, Note, Resend
+from petra.roles.effects import Effect, EnrolmentOpened, MemberTerms, Note, Resend
 from petra.settlement.prices import in_force_from
 from petra.wire.envelope import meter_proof_digest
 from petra.wire.secp256k1 import recover
@@ -48,6 +51,8 @@ def enrol(state: DsoState, envelope: Envelope, now: int, rng: Random) -> list[Ef
     member = state.members.get(envelope.sender)
     if member is not None and _is_repeated(state, member, body):
         return [_answer(state, envelope, _document(state, member), rng)]
+    if state.grid is not None:
+        state.grid.expire(state.terms.timeline.current(now))
     if reason := _refusal(state, envelope.sender, body, now):
         fields = {"account": envelope.sender, "problem": reason.value}
         return [_answer(state, envelope, {"refused": reason.value}, rng), Note(kind="enrolment-refused", fields=fields)]
@@ -59,7 +64,10 @@ def enrol(state: DsoState, envelope: Envelope, now: int, rng: Random) -> list[Ef
 
 
 def revoke(state: DsoState, account: Address, now: int) -> list[Effect]:
-    """Take a home out: nothing more is granted; its timesteps are settled as far as it was granted anything."""
+    """Take a home out: nothing more is granted; its timesteps are settled as far as it was granted anything.
+
+    Its room on the feeder is free when these have passed.
+    """
     member = state.members.get(account)
     if member is None or account in state.revoked:
         return [Note(kind="revocation-refused", fields={"account": account})]
@@ -68,6 +76,8 @@ def revoke(state: DsoState, account: Address, now: int) -> list[Effect]:
     ]
     last = max([state.terms.timeline.current(now), *granted])
     state.revoked[account] = last
+    if state.grid is not None:
+        state.grid.leave(account, last)
     return [Note(kind="revoked", fields={"home": member.name, "account": account, "settled_until": last})]
 
 
@@ -115,17 +125,49 @@ def _refusal(state: DsoState, account: Address, body: Enrol, now: int) -> Enrolm
         proven = recover(digest, body.meter_proof) == body.meter
     except PetraError:
         proven = False
-    return None if proven else EnrolmentReason.METER_NOT_PROVEN
+    return _feeder_refusal(state, invitation.terms, now) if proven else EnrolmentReason.METER_NOT_PROVEN
+
+
+def _feeder_refusal(state: DsoState, terms: MemberTerms, now: int) -> EnrolmentReason | None:
+    """Say why a home cannot be connected; what others were granted is no reason, for it passes."""
+    if state.grid is None:
+        return None
+    if not state.grid.has_node(terms.node):
+        return EnrolmentReason.NODE_UNKNOWN
+    return EnrolmentReason.NO_ROOM if state.grid.first_safe(_promised(state, terms, now)) is None else None
+
+
+def _promised(state: DsoState, terms: MemberTerms, now: int) -> GridEnvelope:
+    """Return what a home is promised without a grant from the next timestep on."""
+    assert terms.node is not None, "a home without a node was refused"
+    return GridEnvelope(
+        node=terms.node,
+        import_watts=terms.firm_import_watts,
+        export_watts=terms.firm_export_watts,
+        first=max(0, state.terms.timeline.current(now) + 1),
+    )
+
+
+def _join_feeder(state: DsoState, account: Address, terms: MemberTerms, now: int) -> int:
+    """Let a home have its envelope as soon as there is room; return from which timestep on."""
+    if state.grid is None:
+        return state.terms.timeline.current(now) + 1
+    promised = _promised(state, terms, now)
+    first = state.grid.first_safe(promised)
+    assert first is not None, "a home without room was refused"
+    state.grid.join(account, replace(promised, first=first))
+    return first
 
 
 def _admit(state: DsoState, account: Address, body: Enrol, now: int) -> Member:
     invitation = state.tokens[_hash(body.token)]
+    first = _join_feeder(state, account, invitation.terms, now)
     member = Member(
         address=account,
         meter=body.meter,
         curve_key=body.curve_key,
         meter_curve_key=body.meter_curve_key,
-        first_timestep=max(state.first_timestep, state.terms.timeline.current(now) + 1),
+        first_timestep=max(state.first_timestep, first),
         **asdict(invitation.terms),
     )
     state.tokens[_hash(body.token)] = replace(invitation, used_by=account)
