@@ -143,3 +143,20 @@ def test_home_without_a_node_leaves_the_day_unsolved(tmp_path: Path) -> None:
     assert list(check_grid(replace(world, homes=homes), tmp_path)) == []
     told = json.loads((tmp_path / "grid.json").read_text())
     assert first.profile.name in told["impossible"] and "comparison" not in told
+
+
+def test_void_transactions_are_accepts_to_spare_and_lost_races(
+    played: dict[GridRule, tuple[RunResult, Path]],
+) -> None:
+    """Nearly all are second accepts of a home whose first one covered its need; each of those homes did trade."""
+    notes = notes_of(played["feeder"][1])
+    voids = [note for note in notes if note["kind"] == "void"]
+    assert {(note["call"], note["reason"].partition("(")[0]) for note in voids} == {
+        ("AcceptOffer", "NotOwner"),
+        ("AcceptOffer", "OfferNotOpen"),
+    }
+    accepted = [note for note in notes if note["kind"] == "ledger" and note["event"] == "OfferAccepted"]
+    given = {(note["asset_id"], note["at"]) for note in accepted}
+    to_spare = [note for note in voids if note["reason"].startswith("NotOwner")]
+    asset_of = [(int(note["reason"].partition("(")[2].partition(",")[0]), note["at"]) for note in to_spare]
+    assert len(to_spare) > 0.8 * len(voids) and set(asset_of) <= given

@@ -18,6 +18,12 @@ from petra.report.words import NOTHING, LocalTime, cents, duration, eur, kwh, nu
 
 ROWS_SHOWN = 12
 PENALTIES = ("shortfall", "outside-envelope")
+# A home accepts some offers to spare (`spare_offers`), all at once, so that a lost race costs it no block.
+VOIDS = {
+    ("AcceptOffer", "NotOwner"): "to spare: an accept before it had covered the need",
+    ("AcceptOffer", "OfferNotOpen"): "somebody was faster",
+    ("AcceptOffer", "GateClosed"): "too late",
+}
 HOLDERS = {
     "owner": "owners (opening balances that homes brought in)",
     "ledger": "the ledger (money at pseudonyms)",
@@ -229,12 +235,12 @@ def voids(facts: Facts) -> View:
     """Return the transactions that the ledger refused, by call and reason."""
     counted = Counter((note["call"], note["reason"].partition("(")[0]) for note in facts.voids)
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    rows = [(call, reason, number(count)) for (call, reason), count in ordered]
+    rows = [(call, reason, VOIDS.get((call, reason), NOTHING), number(count)) for (call, reason), count in ordered]
     return View(
-        caption="Void transactions: what the contract refused, such as a race for an offer that was lost",
-        columns=("call", "the contract's refusal", "transactions"),
+        caption="Void transactions: what the contract refused",
+        columns=("call", "the contract's refusal", "what it means here", "transactions"),
         rows=rows,
-        texts=2,
+        texts=3,
     )
 
 
