@@ -24,26 +24,27 @@ class ReactivePower:
     """How many var a home may absorb or supply, whatever its active power is just now, per watt of its envelope.
 
     A home whose envelope is an import of i and an export of e watts keeps its reactive power between
-    -(supplied_per_export * e) and absorbed_per_import * i + absorbed_per_export * e.
+    -(supplied_per_import * i + supplied_per_export * e) and absorbed_per_import * i + absorbed_per_export * e.
     The defaults: loads at a power factor of 0.95 or better, plants at unity.
     """
 
     absorbed_per_import: float = 0.33
     absorbed_per_export: float = 0.0
     supplied_per_export: float = 0.0
+    supplied_per_import: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what no connection rule would allow; 0.75 var per watt is a power factor of 0.8."""
-        rates = (self.absorbed_per_import, self.absorbed_per_export, self.supplied_per_export)
+        rates = (self.absorbed_per_import, self.absorbed_per_export, self.supplied_per_export, self.supplied_per_import)
         assert all(0 <= rate <= 0.75 for rate in rates), rates
 
     def absorbed(self, import_watts: int, export_watts: int) -> int:
         """Return the most that a home absorbs, in var, rounded up."""
         return ceil(self.absorbed_per_import * import_watts + self.absorbed_per_export * export_watts)
 
-    def supplied(self, export_watts: int) -> int:
+    def supplied(self, import_watts: int, export_watts: int) -> int:
         """Return the most that a home supplies, in var, rounded up."""
-        return ceil(self.supplied_per_export * export_watts)
+        return ceil(self.supplied_per_import * import_watts + self.supplied_per_export * export_watts)
 
 
 class LinkCoefficients(NamedTuple):

@@ -35,7 +35,7 @@ def _sum(boxes: Iterable[Box], reactive: ReactivePower) -> tree.Load:
         totals[0] += box.import_watts
         totals[1] += box.export_watts
         totals[2] += reactive.absorbed(*box)
-        totals[3] += reactive.supplied(box.export_watts)
+        totals[3] += reactive.supplied(*box)
     return tree.Load(*totals)
 
 
@@ -232,7 +232,7 @@ class SafetyLedger:
                 after[0] - before[0],
                 after[1] - before[1],
                 reactive.absorbed(*after) - reactive.absorbed(*before),
-                reactive.supplied(after[1]) - reactive.supplied(before[1]),
+                reactive.supplied(*after) - reactive.supplied(*before),
             )
             bounds = self._trees.get(step.timestep, self._firm)
             if (updates := tree.raised(self._coefficients, bounds, node, more)) is None:

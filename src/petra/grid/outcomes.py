@@ -15,6 +15,8 @@ from petra.grid.feeder import Feeder
 from petra.grid.powerflow import Floats, PowerFlow
 from petra.grid.tree import Load
 
+CORNERS_PER_LINK = 12  # of watts below it and elsewhere, with three kinds of var
+
 
 class Injections(NamedTuple):
     """Watts and var of some outcomes, consumption positive."""
@@ -38,9 +40,9 @@ def node_boxes(flow: PowerFlow, loads: Mapping[str, Load]) -> NodeBoxes:
 
 
 def worst_corners(feeder: Feeder, boxes: NodeBoxes) -> Injections:
-    """Return, for every link, the four corners of import or export below it and elsewhere, each with two kinds of var.
+    """Return, for every link, the corners of import or export below it and elsewhere, each with three kinds of var.
 
-    Var go with the watts (absorbed by who imports, supplied by who exports), or are absorbed by everybody.
+    Var go with the watts (absorbed by who imports, supplied by who exports), or all absorb, or all supply.
     The transformer's corners are those where all import or all export.
     """
     links = feeder.links()
@@ -53,8 +55,8 @@ def worst_corners(feeder: Feeder, boxes: NodeBoxes) -> Injections:
     imports = np.concatenate([below, ~below, np.ones_like(below), np.zeros_like(below)])
     watts = np.where(imports, boxes.imported, -boxes.exported)
     with_watts = np.where(imports, boxes.absorbed, -boxes.supplied)
-    absorbed = np.broadcast_to(boxes.absorbed, watts.shape)
-    return Injections(np.concatenate([watts, watts]), np.concatenate([with_watts, absorbed]))
+    everybody = [np.broadcast_to(var, watts.shape) for var in (boxes.absorbed, -boxes.supplied)]
+    return Injections(np.concatenate([watts] * 3), np.concatenate([with_watts, *everybody]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,11 @@ from petra.grid.reservations import Box, Change, Envelope
 RULES = ("safety-ledger", "plain-linear", "prosumer-limits", "transformer-total", "no-rule")
 SIZES = (20_000,) * 4 + (5_000,) * 3 + (1_000,) * 4 + (200,) * 4 + (50,) * 4  # watts; ever smaller, to fill every gap
 SOURCE_DEVIATION = 0.002  # in every other trial
+REACTIVE = (  # of loads and plants, of plants that help the voltage, and of loads that may be capacitive
+    ReactivePower(),
+    ReactivePower(absorbed_per_export=0.2, supplied_per_export=0.2),
+    ReactivePower(absorbed_per_import=0.55, supplied_per_import=0.3),
+)
 
 
 class Request(NamedTuple):
@@ -72,7 +77,7 @@ def trial(feeder: Feeder, seed: int) -> Trial:
     envelopes = {node: Envelope(node=node, import_watts=firm, export_watts=firm // 6) for node in nodes}
     plants = {node: rng.choice((0, 1)) * rng.randrange(5_000, 30_000) for node in nodes}
     limits = {node: Box(rng.randrange(5_000, 30_000), plant) for node, plant in plants.items()}
-    reactive = rng.choice((ReactivePower(), ReactivePower(absorbed_per_export=0.2, supplied_per_export=0.2)))
+    reactive = rng.choice(REACTIVE)
     askers = _askers(feeder, nodes, rng)
     share = rng.choice((0.0, 0.2, 0.5, 0.8, 1.0))
     requests = []

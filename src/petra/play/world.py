@@ -277,11 +277,12 @@ def _grid_problems(
     for home in homes:
         var = home.profile.consumption_var[here]
         absorbed = grid.absorbed(home.firm_import_watts, home.firm_export_watts)
-        supplied = grid.supplied(home.firm_export_watts)
+        supplied = grid.supplied(home.firm_import_watts, home.firm_export_watts)
         if max(var) > absorbed or -min(var) > supplied:
             problems.append(
                 f"{place}: [grid] {home.profile.name} takes {min(var)} .. {max(var)} var in the data, its envelope"
-                f" allows {-supplied} .. {absorbed}: raise absorbed_var_per_watt or supplied_var_per_watt"
+                f" allows {-supplied} .. {absorbed}: raise absorbed_var_per_watt, or supplied_var_per_watt"
+                " or supplied_var_per_import_watt"
             )
     try:
         SafetyLedger(feeder, {home.profile.name: home.envelope for home in homes}, reactive=grid)
@@ -293,7 +294,11 @@ def _grid_problems(
 def reactive_power(scenario: Scenario) -> ReactivePower:
     """Return what the scenario counts on in var."""
     grid = scenario.grid
-    return ReactivePower(absorbed_per_import=grid.absorbed_var_per_watt, supplied_per_export=grid.supplied_var_per_watt)
+    return ReactivePower(
+        absorbed_per_import=grid.absorbed_var_per_watt,
+        supplied_per_export=grid.supplied_var_per_watt,
+        supplied_per_import=grid.supplied_var_per_import_watt,
+    )
 
 
 def _or(value: _T | None, default: _T) -> _T:

@@ -78,7 +78,10 @@ def _told(place: str, problem: object) -> str:
 
 # Keys whose values are shares and quantiles; every other decimal number is money and stays exact.
 _FLOATS = frozenset(
-    {"low_quantile", "high_quantile", "loss", "duplication", "absorbed_var_per_watt", "supplied_var_per_watt"}
+    {
+        *("low_quantile", "high_quantile", "loss", "duplication"),
+        *("absorbed_var_per_watt", "supplied_var_per_watt", "supplied_var_per_import_watt"),
+    }
 )
 
 

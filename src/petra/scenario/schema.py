@@ -254,11 +254,13 @@ class Grid(Section):
     `import_limit_watts`, `export_limit_watts`: what the connection carries; left out: the transformer's rating where
     the data have one. `absorbed_var_per_watt`, `supplied_var_per_watt`: the most reactive power that a home absorbs for
     each watt that it may import, and supplies for each that it may export, whatever its power is just now.
+    `supplied_var_per_import_watt`: the same for capacitive loads, for each watt that the home may import.
     """
 
     rule: GridRule = "connection"
     absorbed_var_per_watt: Annotated[float, Field(ge=0, le=0.75)] = 0.33
     supplied_var_per_watt: Annotated[float, Field(ge=0, le=0.75)] = 0.0
+    supplied_var_per_import_watt: Annotated[float, Field(ge=0, le=0.75)] = 0.0
     import_limit_watts: Watts | None = None
     export_limit_watts: Watts | None = None
 

@@ -18,7 +18,7 @@ from petra.domain.refusals import GrantReason
 from petra.errors import InputError
 from petra.grid import BookRule, Box, Change, Envelope, SafetyLedger, no_rule, transformer_total
 from petra.grid.ledger import node_loads
-from petra.grid.outcomes import CornerSolver
+from petra.grid.outcomes import CORNERS_PER_LINK, CornerSolver
 from petra.grid.powerflow import Floats
 from petra.grid.reservations import Reservations
 from petra.play.world import World, reactive_power
@@ -160,7 +160,7 @@ def _first_requests(notes: Sequence[Note]) -> tuple[Requests, int]:
 def _fullest(world: World, first: Requests, corners: CornerSolver) -> tuple[int, ...]:
     """Return the timesteps to solve corners for: all, or those for which most production or consumption was asked."""
     nodes = len(corners.flow.nodes)
-    most = max(2, CORNER_NODES_MAX // (8 * nodes**2))
+    most = max(2, CORNER_NODES_MAX // (CORNERS_PER_LINK * nodes**2))
     timesteps = delivered(world)
     if len(timesteps) <= most:
         return tuple(timesteps)

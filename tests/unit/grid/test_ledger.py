@@ -98,11 +98,12 @@ def test_tap_and_source_interval_take_from_the_headroom() -> None:
 
 
 def test_reactive_power_takes_from_the_headroom() -> None:
-    """Homes that may absorb var leave less room for watts on the same line; so do plants that may supply it."""
+    """Homes that may absorb or supply var leave less room for watts on the same line, whoever imports or exports."""
     envelopes = {"c": Envelope(node="c", import_watts=0, export_watts=0)}
     watts = round(LINE_WATTS * 0.97)
     for ask, reactive in (
         (consumption, ReactivePower(absorbed_per_import=0.33)),
+        (consumption, ReactivePower(absorbed_per_import=0.0, supplied_per_import=0.33)),
         (production, ReactivePower(absorbed_per_import=0.0, absorbed_per_export=0.33)),
         (production, ReactivePower(absorbed_per_import=0.0, supplied_per_export=0.33)),
     ):

@@ -38,7 +38,15 @@ def test_corners_set_each_branch_against_the_rest() -> None:
     corners = outcomes.worst_corners(FEEDER, BOXES)
     found = {tuple(row) for row in corners.watts.tolist()}
     assert {(0, 10, 0, 0), (0, -20, 5, -40), (0, 10, 5, 0), (0, -20, 0, -40)} <= found
-    assert len(corners.watts) == 4 * 2 * len(FLOW.nodes)
+    assert len(corners.watts) == outcomes.CORNERS_PER_LINK * len(FLOW.nodes)
+
+
+def test_corners_hold_every_kind_of_var() -> None:
+    """Of all who import there are outcomes in which they absorb, and others in which they supply, as capacitors do."""
+    corners = outcomes.worst_corners(FEEDER, BOXES)
+    both = zip(corners.watts.tolist(), corners.var.tolist(), strict=True)
+    importing = {tuple(var) for watts, var in both if watts == [0, 10, 5, 0]}
+    assert importing == {(0, 3, 1, 0), (0, -2, 0, -4)}
 
 
 def test_matches_balance_unless_somebody_fails() -> None:

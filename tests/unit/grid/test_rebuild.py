@@ -27,7 +27,7 @@ class Traffic:
                 )
                 for name in self.names
             },
-            reactive=ReactivePower(absorbed_per_export=0.1, supplied_per_export=0.05),
+            reactive=ReactivePower(absorbed_per_export=0.1, supplied_per_export=0.05, supplied_per_import=0.02),
         )
         self.granted: list[tuple[str, Change]] = []
         self.grants = self.refusals = self.releases = 0

@@ -9,7 +9,9 @@ from petra.grid import Change, Envelope, ReactivePower, SafetyLedger
 from petra.grid.powerflow import Floats, PowerFlow
 from tests.unit.grid.random_feeders import random_feeder
 
-REACTIVE = ReactivePower(absorbed_per_import=0.33, absorbed_per_export=0.2, supplied_per_export=0.2)
+REACTIVE = ReactivePower(
+    absorbed_per_import=0.33, absorbed_per_export=0.2, supplied_per_export=0.2, supplied_per_import=0.15
+)
 OUTCOMES = 60
 
 
