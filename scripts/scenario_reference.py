@@ -41,7 +41,8 @@ Paths are told from the directory. Powers are watts; money is EUR and ct as deci
 | `meter-card.json`, `home-card.json` | of a home: its meter for the DSO, itself for a meter that lives elsewhere |
 
 The state of a service is its diary, replayed at each start from the same beginning. So these sections cannot be changed
-after the first start: **[policy]**, **[[rule]]** and **[[prices]]** of a DSO (later prices: `petra dso price`),
+after the first start: **[policy]**, **[grid]** with its feeder's file, **[[rule]]** and **[[prices]]** of a DSO (later
+prices: `petra dso price`),
 **[meter]**, **[forecast]** and **[strategy]** of a home, **[meter]** of a meter.
 
 In `[dso]` and `[home]`, `rpc` are URLs of nodes (the deployment's if left out), and `confirmations` is how many blocks

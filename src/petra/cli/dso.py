@@ -21,6 +21,7 @@ from petra.errors import InputError
 
 if TYPE_CHECKING:
     from petra.domain.messages import PriceSchedule
+    from petra.roles.dso.state import Member
     from petra.roles.effects import MemberTerms
     from petra.runtime.config import DsoConfig
     from petra.runtime.invitation import Invitation
@@ -58,6 +59,27 @@ def init(
     scenario: Annotated[
         str, typer.Option(help="Its prices and policy open dso.toml, which can be changed until the first run.")
     ] = "case-study",
+    feeder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GRID|FILE",
+            help="Keep this feeder safe: a grid that comes with PETra (rural1, ..), or a file: PETra's, "
+            "power-grid-model's or pandapower's JSON.",
+        ),
+    ] = None,
+    voltage_min: Annotated[
+        float | None, typer.Option(help="The band, where the file states none: a fraction, like 0.9.")
+    ] = None,
+    voltage_max: Annotated[float | None, typer.Option(help="The same, like 1.1.")] = None,
+    voltage_deviation: Annotated[
+        float | None, typer.Option(help="How far the source's voltage may lie off its set value; a foreign file's.")
+    ] = None,
+    unenrolled_import_watts: Annotated[
+        int | None, typer.Option(min=0, max=10**9, help="What is drawn where somebody is connected, but no member.")
+    ] = None,
+    unenrolled_export_watts: Annotated[
+        int | None, typer.Option(min=0, max=10**9, help="What is fed where somebody is connected, but no member.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Where to listen: an address of this machine.")] = "127.0.0.1",
     public_host: Annotated[str, typer.Option(help="What homes connect to; --host if left out.")] = "",
     first_port: Annotated[
@@ -73,13 +95,22 @@ def init(
     Example: petra dso init --dir dso --deployment .petra/network/deployment.json --dso-key .petra/network/dso.key
     """
     with guarded():
+        from petra.data.feeder_files import read_feeder
+        from petra.roles.dso.grid_book import Unenrolled
         from petra.runtime.creation import NewDso, create_dso
         from petra.scenario import load_scenario
 
+        band = {"voltage_min": voltage_min, "voltage_max": voltage_max, "source_voltage_deviation": voltage_deviation}
+        unenrolled = (unenrolled_import_watts, unenrolled_export_watts)
+        if feeder is None and any(one is not None for one in (*band.values(), *unenrolled)):
+            raise InputError("what is said of a feeder needs --feeder")
+        imported, exported = unenrolled
         new = NewDso(
             deployment=deployment,
             key=dso_key,
             scenario=load_scenario(scenario),
+            feeder=None if feeder is None else read_feeder(feeder, **band),
+            unenrolled=None if imported is None or exported is None else Unenrolled(imported, exported),
             database=database,
             host=host,
             public_host=public_host,
@@ -172,6 +203,7 @@ def enrol(
         )
         with open_database(config) as database:
             _require_free_name(database, name)
+            _require_room(config, database, terms)
             token, now = secrets.token_bytes(32), int(time.time())
             digest, expires = hashlib.sha256(token).digest(), now + valid_days * SECONDS_PER_DAY
             _invitation(config, database, terms, token, expires).write(out)
@@ -309,6 +341,7 @@ def status(*, directory: Directory, json_output: AsJson = False) -> None:
                 "members": len([1 for _, revoked_at in members if revoked_at is None]),
                 "revoked": len([1 for _, revoked_at in members if revoked_at is not None]),
                 "invitations": len(_open_invitations(database)),
+                "grid": _grid(config, [member for member, revoked_at in members if revoked_at is None]),
             }
         typer.echo(json.dumps(facts) if json_output else told(facts))
 
@@ -330,22 +363,51 @@ def _accounts(database: "Database") -> list[dict[str, Any]]:
 
 
 def _open_invitations(database: "Database") -> list[dict[str, Any]]:
-    """Return the tokens that have not run out and whose home has not joined."""
+    """Return the names and last seconds of open invitations."""
+    return [{"name": terms.name, "expires": expires} for terms, expires in _invited(database)]
+
+
+def _invited(database: "Database") -> "list[tuple[MemberTerms, int]]":
+    """Return what the tokens promise that have not run out and whose home has not joined, and until when."""
     from petra.roles.effects import MemberTerms
     from petra.store.codec import decode
     from petra.store.registry import TokenStore
 
     joined, now = {member.name for member, _ in members_of(database)}, time.time()
-    tokens: list[tuple[str, int]] = [
-        (decode(MemberTerms, token.document).name, token.expires) for token in TokenStore(database).all()
+    tokens: list[tuple[MemberTerms, int]] = [
+        (decode(MemberTerms, token.document), token.expires) for token in TokenStore(database).all()
     ]
-    return [{"name": name, "expires": expires} for name, expires in tokens if expires >= now and name not in joined]
+    return [(terms, expires) for terms, expires in tokens if expires >= now and terms.name not in joined]
 
 
 def _require_free_name(database: "Database", name: str) -> None:
     taken = {member.name for member, _ in members_of(database)} | {one["name"] for one in _open_invitations(database)}
     if name in taken:
         raise InputError(f"{name}: a home of that name is a member, or invited; choose another")
+
+
+def _require_room(config: "DsoConfig", database: "Database", terms: "MemberTerms") -> None:
+    """Raise InputError where the DSO would refuse the home for the feeder's sake: told before it is invited."""
+    from petra.runtime.feeders import feeder_book, room_problem
+
+    if (book := feeder_book(config)) is not None:
+        there = [member for member, revoked_at in members_of(database) if revoked_at is None]
+        if problem := room_problem(book, [*there, *(invited for invited, _ in _invited(database))], terms):
+            raise InputError(problem)
+
+
+def _grid(config: "DsoConfig", members: "list[Member]") -> str:
+    """Say in a line what keeps withdrawals within the grid."""
+    from petra.runtime.feeders import feeder_book
+
+    if (book := feeder_book(config)) is None:
+        return f"no feeder is watched (rule = {config.grid.rule})"
+    served, feeder = {member.node for member in members}, book.ledger.feeder
+    open_nodes = [one.node for one in feeder.nodes if one.connected and one.node not in served]
+    return (
+        f"feeder {feeder.name}: {len(feeder.nodes)} nodes, members at {len(served)}; {len(open_nodes)} nodes with "
+        "homes and no member"
+    )
 
 
 def _invitation(

@@ -293,12 +293,7 @@ def _grid_problems(
 
 def reactive_power(scenario: Scenario) -> ReactivePower:
     """Return what the scenario counts on in var."""
-    grid = scenario.grid
-    return ReactivePower(
-        absorbed_per_import=grid.absorbed_var_per_watt,
-        supplied_per_export=grid.supplied_var_per_watt,
-        supplied_per_import=grid.supplied_var_per_import_watt,
-    )
+    return scenario.grid.reactive
 
 
 def _or(value: _T | None, default: _T) -> _T:

@@ -105,7 +105,8 @@ def build_dso(directory: Path, password: str, *, standby: bool = False) -> Servi
         )
         link, board = _doors(config, base, state, opened)
         ledger = _ledger(base, chain, config.dso, transactions=transactions, records=records, link=link)
-        part = dso_part(state, OrderStore(base.database), tables.differences, board.look)
+        differences = partial(_differences, state, tables)
+        part = dso_part(state, OrderStore(base.database), differences, board.look)
         step = config.fabric.answer_step_ms
         return _service(base, part, records, link, ledger=ledger, closing=opened.pop_all(), answer_step_ms=step)
 
@@ -176,6 +177,12 @@ def build_meter(directory: Path, password: str) -> Service:
         records = Records(base.database, TransactionStore(base.database))
         part = meter_part(state, Address(meter.home), measure)
         return _service(base, part, records, Links(*clients), closing=opened.pop_all())
+
+
+def _differences(state: DsoState, tables: DsoTables) -> list[str]:
+    """Return what disagrees with the rebuilt state: tables, and the feeder's book."""
+    agrees = state.grid is None or state.grid.agrees_with(state.kept())
+    return tables.differences() + ([] if agrees else ["the feeder's book holds other grants than the DSO's books"])
 
 
 def _doors(config: DsoConfig, base: _Base, state: DsoState, opened: ExitStack) -> tuple[Link, PriceBoard]:

@@ -20,7 +20,7 @@ from petra.domain.terms import Address
 from petra.errors import InputError, StoreError, WorldError
 from petra.scenario.load import parse_toml
 from petra.scenario.rules import Capacity, Rules, rule_problems
-from petra.scenario.schema import Schedule, Seconds, Watts
+from petra.scenario.schema import GridRules, Schedule, Seconds, Watts
 from petra.scenario.section import Section
 from petra.wire.secp256k1 import parse_address
 
@@ -231,6 +231,27 @@ class PolicySection(Section):
         return Capacity(import_watts=self.import_limit_watts, export_watts=self.export_limit_watts)
 
 
+class GridSection(GridRules):
+    """[grid]: what keeps withdrawals within the grid; `rule` and the var are those of a scenario.
+
+    `rule` = "feeder" needs the other three. `feeder`: a feeder file (docs/reference/feeder-format.md), or the name of
+    a grid that comes with PETra. `unenrolled_import_watts`, `unenrolled_export_watts`: what may be drawn and fed at a
+    node where something is connected and nobody is a member: not yet, or no longer. It counts as if it were promised.
+    """
+
+    feeder: str = ""
+    unenrolled_import_watts: Watts | None = None
+    unenrolled_export_watts: Watts | None = None
+
+    @model_validator(mode="after")
+    def _feeder(self) -> Self:
+        given = (bool(self.feeder), self.unenrolled_import_watts is not None, self.unenrolled_export_watts is not None)
+        if given != ((self.rule == "feeder"),) * 3:
+            keys = "feeder, unenrolled_import_watts and unenrolled_export_watts"
+            raise ValueError(f'rule = "feeder" and {keys} go together: the promise covers whoever is connected')
+        return self
+
+
 class PriceSection(Schedule):
     """[[prices]]: a schedule in ct per kWh; the last that has begun holds. Later ones come by `petra dso price`."""
 
@@ -248,6 +269,7 @@ class DsoConfig(ServiceConfig):
     dso: DsoSection = DsoSection()
     fabric: FabricSection
     policy: PolicySection = PolicySection()
+    grid: GridSection = GridSection()
     prices: tuple[PriceSection, ...] = Field(min_length=1, strict=False)
     rule: Rules = ()
 
@@ -274,8 +296,9 @@ class DsoConfig(ServiceConfig):
         return tuple(one.schedule() for one in self.prices)
 
     def _of_birth(self) -> set[str]:
-        # A file without rules has the birth that it had before there were any.
-        return {"policy", "prices", "rule"} if self.rule else {"policy", "prices"}
+        # A file without rules or a grid has the birth that it had before there were any.
+        rules, grid = {"rule"} if self.rule else set(), {"grid"} if self.grid != GridSection() else set()
+        return {"policy", "prices"} | rules | grid
 
 
 class HomeSection(Node):

@@ -14,11 +14,14 @@ from pathlib import Path
 
 import sqlalchemy as sql
 
+from petra.data import feeder_to_json
 from petra.domain.terms import Address
 from petra.errors import InputError, StoreError
+from petra.grid import Feeder
 from petra.network.deployment import Deployment, read_deployment, write_deployment
 from petra.network.ports import choose_ports
 from petra.network.secret_files import KeyFile
+from petra.roles.dso.grid_book import Unenrolled
 from petra.runtime.config import (
     DEPLOYMENT_FILE,
     INVITATION_FILE,
@@ -33,10 +36,11 @@ from petra.runtime.config import (
     PriceSection,
     to_toml,
 )
+from petra.runtime.feeders import FEEDER_FILE, feeder_book
 from petra.runtime.invitation import HomeCard, Invitation, MeterCard
 from petra.runtime.records import SEED
 from petra.scenario.load import checked
-from petra.scenario.schema import Scenario
+from petra.scenario.schema import GridRules, Scenario
 from petra.store.database import Database
 from petra.store.keystore import WORK, Keystore
 from petra.store.registry import Settings
@@ -57,6 +61,8 @@ class NewDso:
         deployment: the deployment file; the outbox of `petra deploy` lies beside it.
         key: file of the DSO's key, 64 hexadecimal digits.
         scenario: whose prices and policy open its file.
+        feeder: what withdrawals must keep safe, by the rule `feeder`; None = the scenario's other rule.
+        unenrolled: what may be drawn and fed where somebody is connected who is no member; belongs to the feeder.
         host, public_host: see `FabricSection`. first_port: of a row; None = free ones.
         block_seconds: the chain's period.
     """
@@ -64,6 +70,8 @@ class NewDso:
     deployment: Path
     key: Path
     scenario: Scenario
+    feeder: Feeder | None = None
+    unenrolled: Unenrolled | None = None
     database: str = ""
     host: str = "127.0.0.1"
     public_host: str = ""
@@ -117,11 +125,15 @@ def create_dso(directory: Path, new: NewDso, password: str) -> DsoConfig:
             "publish_port": ports[2],
         },
         "policy": _policy(new.scenario),
+        "grid": _grid(new),
         "prices": _prices(new.scenario, deployment),
         "rule": new.scenario.dso.rule,
     }
     config = checked(DsoConfig, values, DsoConfig.FILE)
     with _new_directory(directory) as place:
+        if new.feeder is not None:
+            (place / FEEDER_FILE).write_text(feeder_to_json(new.feeder), encoding="utf-8")
+            feeder_book(config.placed(place))
         keys = Keystore.create(place / KEYS_FOLDER, password, work=new.work, secret=secret)
         keys.close()
         write_deployment(deployment, place / DEPLOYMENT_FILE)
@@ -255,6 +267,24 @@ def _policy(scenario: Scenario) -> PolicySection:
         import_limit_watts=grid.import_limit_watts,
         export_limit_watts=grid.export_limit_watts,
     )
+
+
+def _grid(new: NewDso) -> dict[str, object]:
+    """Return what keeps withdrawals within the grid; InputError where there is no feeder for a rule about one."""
+    grid = new.scenario.grid
+    values: dict[str, object] = {name: getattr(grid, name) for name in GridRules.model_fields}
+    if new.feeder is None:
+        if grid.rule == "feeder":
+            raise InputError(f"{new.scenario.run.name}: its rule is about a feeder: name one by --feeder")
+        return values
+    if new.unenrolled is None:
+        raise InputError(
+            "--feeder needs --unenrolled-import-watts and --unenrolled-export-watts: what may be drawn and fed where "
+            "somebody is connected who is no member; 0 where everybody will be one"
+        )
+    imported, exported = new.unenrolled
+    feeder = {"rule": "feeder", "feeder": FEEDER_FILE}
+    return values | feeder | {"unenrolled_import_watts": imported, "unenrolled_export_watts": exported}
 
 
 def _prices(scenario: Scenario, deployment: Deployment) -> tuple[PriceSection, ...]:

@@ -18,6 +18,7 @@ from petra.roles.prosumer.state import Habits, ProsumerState
 from petra.roles.prosumer.strategies import midpoint
 from petra.runtime.config import DsoConfig, HomeConfig
 from petra.runtime.draws import Draws
+from petra.runtime.feeders import born_book
 from petra.runtime.sensors import Series, read_series
 from petra.scenario.rules import built
 from petra.store.database import Database
@@ -47,6 +48,7 @@ def dso_state(config: DsoConfig, deployment: Deployment, database: Database) -> 
             export_limit_watts=policy.export_limit_watts,
             delay_seconds_max=policy.delay_seconds_max,
             billing_timesteps=policy.billing_timesteps,
+            grid_rule=config.grid.rule,
             rules=built(config.rule, policy.capacity),
         ),
         signature_domain=signature_domain(deployment.chain_id, deployment.contract),
@@ -55,6 +57,7 @@ def dso_state(config: DsoConfig, deployment: Deployment, database: Database) -> 
         members={},
         view=LedgerView(terms),
         next_to_settle=first,
+        grid=born_book(config, database),
     )
 
 

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from petra.data.csv_spec import CsvSpec, csv_spec_from_values
 from petra.domain.messages import PriceSchedule
 from petra.errors import InputError
+from petra.grid import ReactivePower
 from petra.roles.dso.state import GridRule
 from petra.scenario.rules import Rules, contradictions
 from petra.scenario.section import Section
@@ -245,7 +246,25 @@ class Dso(Section):
         return self.deposit_window_seconds + self.dispute_window_seconds
 
 
-class Grid(Section):
+class GridRules(Section):
+    """What a scenario's [grid] and that of dso.toml share."""
+
+    rule: GridRule = "connection"
+    absorbed_var_per_watt: Annotated[float, Field(ge=0, le=0.75)] = 0.33
+    supplied_var_per_watt: Annotated[float, Field(ge=0, le=0.75)] = 0.0
+    supplied_var_per_import_watt: Annotated[float, Field(ge=0, le=0.75)] = 0.0
+
+    @property
+    def reactive(self) -> ReactivePower:
+        """What is counted on in var."""
+        return ReactivePower(
+            absorbed_per_import=self.absorbed_var_per_watt,
+            supplied_per_export=self.supplied_var_per_watt,
+            supplied_per_import=self.supplied_var_per_import_watt,
+        )
+
+
+class Grid(GridRules):
     """[grid]: what keeps withdrawals within the grid.
 
     `rule` = `feeder`: no outcome of what is granted overloads a line or the transformer or takes a voltage out of its
@@ -257,10 +276,6 @@ class Grid(Section):
     `supplied_var_per_import_watt`: the same for capacitive loads, for each watt that the home may import.
     """
 
-    rule: GridRule = "connection"
-    absorbed_var_per_watt: Annotated[float, Field(ge=0, le=0.75)] = 0.33
-    supplied_var_per_watt: Annotated[float, Field(ge=0, le=0.75)] = 0.0
-    supplied_var_per_import_watt: Annotated[float, Field(ge=0, le=0.75)] = 0.0
     import_limit_watts: Watts | None = None
     export_limit_watts: Watts | None = None
 

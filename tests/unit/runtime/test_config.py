@@ -9,6 +9,7 @@ from petra.errors import InputError
 from petra.runtime.config import (
     DsoConfig,
     FabricSection,
+    GridSection,
     HomeConfig,
     HomeSection,
     MeterConfig,
@@ -99,6 +100,8 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         (DSO, "gateway_port = 0", "gateway_port = 443", "go together"),
         (DSO, "from_timestep = 0", "from_timestep = 3", "the first begins at timestep 0"),
         (DSO, "imbalance_ct_per_kwh = 45", "imbalance_ct_per_kwh = 5", "imbalance"),
+        (DSO, 'rule = "connection"', 'rule = "feeder"', "the promise covers whoever is connected"),
+        (DSO, 'feeder = ""', 'feeder = "rural1"', "go together"),
         (DSO, 'clock = "warn"', 'clock = "ignore"', "'warn' or 'refuse'"),
         (DSO, "metrics_port = 0", "metrics_port = -1", "[operation] metrics_port"),
         (HOME, f'dso = "{ADDRESS}"', 'dso = "0x12"', "an address is 0x and 40"),
@@ -165,3 +168,5 @@ def test_birth_names_what_a_replay_needs() -> None:
     moved = DSO.model_copy(update={"fabric": FabricSection(port=1, enrol_port=2, publish_port=3)})
     dearer = DSO.model_copy(update={"prices": (PRICES.model_copy(update={"retail_ct_per_kwh": Decimal(31)}),)})
     assert DSO.birth() == moved.birth() != dearer.birth()
+    watched = GridSection(rule="feeder", feeder="rural1", unenrolled_import_watts=0, unenrolled_export_watts=0)
+    assert "rural1" in DSO.model_copy(update={"grid": watched}).birth()
