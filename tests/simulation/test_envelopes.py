@@ -21,10 +21,26 @@ ignored_watts = 5
 """
 
 
-def community(holds_back: HoldsBack) -> World:
+CURTAILMENT = """
+[[dso.curtailment]]
+direction = "export"
+limit_watts = 1_500
+start_timestep = 2
+end_timestep = 3
+homes = ["sunny"]
+[[dso.curtailment]]
+direction = "import"
+limit_watts = 700
+start_timestep = 3
+end_timestep = 4
+"""
+CURTAILED = {("sunny", 3), ("sunny", 4), ("hungry", 4), ("hungry", 5), ("modest", 4), ("modest", 5)}
+
+
+def community(holds_back: HoldsBack, more: str = "") -> World:
     """Return a sunny home, a hungry one and a modest one, on a connection that carries little more than is firm."""
     text = SCENARIO.format(method="perfect", patience=10, block=5, delay=0, loss=0.0, duplication=0.0, answer=0)
-    scenario = parse_scenario(text.replace("[dso]", "[dso]\nhorizon_timesteps = 4") + STANDING, "envelopes")
+    scenario = parse_scenario(text.replace("[dso]", "[dso]\nhorizon_timesteps = 4") + STANDING + more, "envelopes")
     steps = FIRST_INDEX + STEPS
     homes = [
         make_home("sunny", (8_000,) * steps, (500,) * steps, rating=8_000, override=HomeOverride(name="sunny")),
@@ -76,3 +92,28 @@ def test_broken_envelopes_pay_are_reported_and_lower_the_next_grants(played: dic
     assert "Standing" in {note["reason"] for note in run.notes["refused"]}
     left = [note["left_percent"] for note in broken if note["home"] == "sunny"]
     assert left == [max(0, 100 - 40 * count) for count in range(1, len(left) + 1)]
+
+
+@pytest.mark.parametrize("holds_back", ["inverter", "nothing"])
+def test_curtailment_schedule_is_told_obeyed_and_settled(holds_back: HoldsBack, tmp_path: Path) -> None:
+    """Homes get a signed message, ask for less, and hold inverter and load back, or pay; grants are bounded for all."""
+    world = replace(community(holds_back, CURTAILMENT), import_limit_watts=None, export_limit_watts=None)
+    assert play(world, 1, tmp_path / "run").alarms == ()
+    run = read_evidence(tmp_path / "run")
+    assert [note["number"] for note in run.notes["curtailment"]] == [1, 2]
+    assert sorted(note["home"] for note in run.notes["curtailed"]) == ["hungry", "modest", "sunny", "sunny"]
+    asked = {(note["home"], note["timestep"]): note["power"] for note in run.notes["withdraw"]}
+    assert (asked["sunny", 2], asked["sunny", 3], asked["sunny", 4]) == (7_500, 1_500, 1_500)
+    assert (asked["hungry", 3], asked["hungry", 4], asked["modest", 5]) == (-6_000, -700, -700)
+    metered = {key: one["metered"] / 900 for key, one in run.settled.items()}
+    broken = {key for key, one in run.settled.items() if "outside-envelope" in one["lines"]}
+    if holds_back == "nothing":
+        assert broken >= CURTAILED
+    else:
+        assert not broken
+        assert (metered["sunny", 2], metered["sunny", 3], metered["hungry", 4], metered["modest", 5]) == (
+            7_500,
+            1_500,
+            -700,
+            -700,
+        )

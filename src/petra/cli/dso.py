@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from petra.cli.dso_orders import TAKEN, freeze, give_order, members_of, open_database, unfreeze
+from petra.cli.dso_orders import TAKEN, curtail, freeze, give_order, members_of, open_database, unfreeze
 from petra.cli.guard import guarded
 from petra.cli.services import AsJson, Directory, PasswordFile, read_password, run_service, standing, told
 from petra.errors import InputError
@@ -321,6 +321,7 @@ def price(
         typer.echo(f"From timestep {from_timestep} on. {TAKEN}")
 
 
+app.command()(curtail)
 app.command()(freeze)
 app.command()(unfreeze)
 

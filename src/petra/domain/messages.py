@@ -7,6 +7,7 @@ Powers are watts with the paper's sign, timesteps are indices, money nano-units,
 from dataclasses import dataclass
 from enum import StrEnum
 
+from petra.domain.quantities import UINT64_MAX
 from petra.domain.terms import Address
 
 
@@ -22,6 +23,7 @@ class Kind(StrEnum):
     RECEIPT = "receipt"
     ENROL = "enrol"
     ENROLLED = "enrolled"
+    CURTAILMENT = "curtailment"
 
 
 class Direction(StrEnum):
@@ -140,6 +142,24 @@ class Enrolled:
     document: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curtailment:
+    """A control signal of the DSO: at most so much may flow at the home's meter, whatever it was granted (R51).
+
+    Attributes:
+        number: counts the DSO's curtailments; of those that cover a timestep the highest holds.
+        limit_watts: NOT_CURTAILED lifts those before it. start, end: timesteps, inclusive.
+    """
+
+    number: int
+    direction: Direction
+    limit_watts: int
+    start: int
+    end: int
+
+
+NOT_CURTAILED = UINT64_MAX
+
 Body = (
     WithdrawAssets
     | WithdrawalGranted
@@ -150,6 +170,7 @@ Body = (
     | MessageReceipt
     | Enrol
     | Enrolled
+    | Curtailment
 )
 
 

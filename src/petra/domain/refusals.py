@@ -54,7 +54,6 @@ class GrantReason(StrEnum):
 
     MALFORMED = "Malformed"
     NOT_ENROLLED = "NotEnrolled"
-    BAD_SIGNATURE = "BadSignature"
     ADDRESS_NOT_PROVEN = "AddressNotProven"
     ADDRESS_ALREADY_USED = "AddressAlreadyUsed"
     EXPIRED = "Expired"
@@ -75,6 +74,7 @@ class GrantReason(StrEnum):
     LOT_SIZE = "LotSize"
     RATE_LIMIT = "RateLimit"
     STANDING = "Standing"
+    CURTAILED = "Curtailed"
 
 
 class EnrolmentReason(StrEnum):

@@ -17,7 +17,14 @@ from petra.wire.envelope import ENVELOPE_BYTES_MAX, open_envelope
 
 EVERYBODY: Final = Address("0x" + 40 * "0")  # the recipient of what is published
 TO_ALL: Final = frozenset({Kind.PRICE_SCHEDULE})
-TO_HOME: Final = TO_ALL | {Kind.WITHDRAWAL_GRANTED, Kind.FAILED_WITHDRAWAL, Kind.BILL, Kind.RECEIPT, Kind.ENROLLED}
+TO_HOME: Final = TO_ALL | {
+    Kind.WITHDRAWAL_GRANTED,
+    Kind.FAILED_WITHDRAWAL,
+    Kind.BILL,
+    Kind.RECEIPT,
+    Kind.ENROLLED,
+    Kind.CURTAILMENT,
+}
 FROM_GUESTS: Final = frozenset({Kind.ENROL})  # what the DSO hears from whoever is not enrolled
 TO_DSO: Final = frozenset({Kind.WITHDRAW_ASSETS, Kind.METER_READING, Kind.RECEIPT})
 

@@ -4,12 +4,13 @@ Decides: what each knows when the run begins, and the phases of each timestep. T
 Invariant: nothing here depends on the clock or the chain that drives the run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
 
+from petra.domain.messages import Direction
 from petra.domain.terms import Address, Terms
 from petra.ledger.fold import LedgerView
 from petra.play.stage import Actor, Stage
@@ -19,7 +20,7 @@ from petra.roles import meter
 from petra.roles.dso import agent as dso_agent
 from petra.roles.dso.grid_book import GridBook
 from petra.roles.dso.state import DsoState, Member, Policy
-from petra.roles.effects import Measured, Phase, Woken
+from petra.roles.effects import CurtailmentOrdered, Measured, Phase, Woken
 from petra.roles.meter import MeterState
 from petra.roles.prosumer import agent as prosumer_agent
 from petra.roles.prosumer.state import Habits, ProsumerState
@@ -94,6 +95,7 @@ def enrol(world: World, stage: Stage, terms: Terms, seed: int) -> Cast:
         delay_seconds_max=scenario.dso.delay_seconds_max,
         grid_rule=scenario.grid.rule,
         rules=built(scenario.dso.rule, world.capacity),
+        curtailments=_curtailments(world, members.values()),
     )
     dso_state = DsoState(
         address=terms.dso,
@@ -121,6 +123,23 @@ def enrol(world: World, stage: Stage, terms: Terms, seed: int) -> Cast:
     )
     stage.actors += [dso, *(actor for home in homes for actor in (home.agent, home.meter))]
     return Cast(world=world, stage=stage, seed=seed, dso=dso, dso_state=dso_state, homes=homes)
+
+
+def _curtailments(world: World, members: Iterable[Member]) -> tuple[CurtailmentOrdered, ...]:
+    """Return what the scenario curtails, by account."""
+    members, first = tuple(members), world.first_timestep
+    return tuple(
+        CurtailmentOrdered(
+            direction=Direction(one.direction),
+            limit_watts=one.limit_watts,
+            start=first + one.start_timestep,
+            end=first + one.end_timestep,
+            accounts=tuple(
+                member.address for member in members if member.name in one.homes or member.node in one.homes
+            ),
+        )
+        for one in world.scenario.dso.curtailment
+    )
 
 
 def _grid_book(world: World, accounts: Mapping[str, Address]) -> GridBook | None:
@@ -276,11 +295,16 @@ def _held_back(home: HomeActors, timestep: int, produced: int, consumed: int) ->
     """Return what a home makes and uses of what it could and would, in watts."""
     setup, plan = home.setup, home.state.plans.get(timestep)
     granted = plan.power if plan is not None and plan.stage is not PlanStage.ENDED and plan.asset_id else 0
+    exports, imports = (home.state.limit(timestep, one) for one in (Direction.EXPORT, Direction.IMPORT))
     if setup.holds_back != "nothing":
-        produced = min(produced, consumed + max(setup.firm_export_watts, granted))
-    if setup.holds_back == "both":
-        consumed = min(consumed, produced + max(setup.firm_import_watts, -granted))
+        produced = min(produced, consumed + _least(max(setup.firm_export_watts, granted), exports))
+    if setup.holds_back == "both" or (setup.holds_back == "inverter" and imports is not None):
+        consumed = min(consumed, produced + _least(max(setup.firm_import_watts, -granted), imports))
     return produced, consumed
+
+
+def _least(watts: int, limit: int | None) -> int:
+    return watts if limit is None else min(watts, limit)
 
 
 def write_bills(cast: Cast, folder: Path) -> None:

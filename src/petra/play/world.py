@@ -142,6 +142,12 @@ def build_world(scenario: Scenario, place: str, base: Path) -> World:
         export_watts=_or(scenario.grid.export_limit_watts, connection),
     )
     problems += _rule_problems(scenario, profiles, capacity, place)
+    problems += [
+        f"{place}: [dso] curtailment {number} end_timestep: the window has {window.steps} timesteps, the last is"
+        f" {window.steps - 1}"
+        for number, one in enumerate(scenario.dso.curtailment, start=1)
+        if one.end_timestep >= window.steps
+    ]
     if problems:
         raise InputError(problems)
     return World(
@@ -252,12 +258,13 @@ def _home_problems(scenario: Scenario, profiles: ProfileSet, place: str) -> list
 
 
 def _rule_problems(scenario: Scenario, profiles: ProfileSet, capacity: Capacity, place: str) -> list[str]:
-    """Say what the withdrawal rules name that the data do not have, and what else is wrong with them."""
+    """Say what rules and curtailments name that the data do not have, and what else is wrong with the rules."""
     known = {name for home in profiles.homes for name in (home.name, home.node)}
     unknown = [
-        f"rule {number} homes: the data have no home or node {name}"
-        for number, rule in enumerate(scenario.dso.rule, start=1)
-        for name in rule.homes
+        f"{word} {number} homes: the data have no home or node {name}"
+        for word, tables in (("rule", scenario.dso.rule), ("curtailment", scenario.dso.curtailment))
+        for number, table in enumerate(tables, start=1)
+        for name in table.homes
         if name not in known
     ]
     return [f"{place}: [dso] {problem}" for problem in (*unknown, *rule_problems(scenario.dso.rule, capacity))]

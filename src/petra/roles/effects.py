@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from petra.domain.blocks import Intent, LedgerRecord, Outcome
-from petra.domain.messages import Body, Envelope, PriceSchedule
+from petra.domain.messages import Body, Direction, Envelope, PriceSchedule
 from petra.domain.terms import Address
 from petra.ledger.fold import LedgerView
 
@@ -127,13 +127,29 @@ class Unfrozen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CurtailmentOrdered:
+    """The DSO's operator bounds what flows at homes' meters in timesteps to come.
+
+    Attributes:
+        accounts: whom it is about; nobody named = everybody, newcomers too.
+        limit_watts: None lifts what was ordered before. start, end: timesteps, inclusive.
+    """
+
+    direction: Direction
+    limit_watts: int | None
+    start: int
+    end: int
+    accounts: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProtestWanted:
     """A home's operator puts the hash of a request without an answer on the ledger (R85)."""
 
     message_id: bytes
 
 
-Order = EnrolmentOpened | Revoked | ScheduleAdded | Frozen | Unfrozen | ProtestWanted
+Order = EnrolmentOpened | Revoked | ScheduleAdded | Frozen | Unfrozen | CurtailmentOrdered | ProtestWanted
 Event = Woken | MessageArrived | LedgerAdvanced | Measured | Order
 
 

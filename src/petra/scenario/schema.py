@@ -16,7 +16,7 @@ from petra.domain.messages import PriceSchedule
 from petra.errors import InputError
 from petra.grid import ReactivePower
 from petra.roles.dso.state import GridRule
-from petra.scenario.rules import Rules, contradictions
+from petra.scenario.rules import Rules, Texts, contradictions
 from petra.scenario.section import Section
 from petra.settlement.prices import schedule_problems
 
@@ -220,6 +220,26 @@ class FabricSettings(Section):
         return self
 
 
+class CurtailmentSection(Section):
+    """[[dso.curtailment]]: what the DSO bounds at homes' meters, told before the window begins.
+
+    `start_timestep`, `end_timestep`: inclusive, counted from the window's begin. `homes`: names of homes or nodes;
+    everybody if left out. `limit_watts`: the most that is exported, or imported, whatever is firm or granted.
+    """
+
+    direction: Literal["export", "import"]
+    limit_watts: Watts
+    start_timestep: Timesteps
+    end_timestep: Timesteps
+    homes: Texts = ()
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.start_timestep > self.end_timestep:
+            raise ValueError("start_timestep must not lie after end_timestep")
+        return self
+
+
 class Dso(Section):
     """[dso]: how the DSO answers and settles; `offline` are pairs of local times between which it does nothing.
 
@@ -233,6 +253,7 @@ class Dso(Section):
     tolerance_percent: Annotated[int, Field(ge=0, le=100)] = 5
     offline: tuple[Annotated[tuple[datetime, datetime], Field(strict=False)], ...] = Field(default=(), strict=False)
     rule: Rules = ()
+    curtailment: tuple[CurtailmentSection, ...] = Field(default=(), strict=False)
 
     @model_validator(mode="after")
     def _windows_agree(self) -> Self:

@@ -1,8 +1,8 @@
 """One home, one timestep: from position and meter to lines of money (DESIGN 10, R27, R32).
 
 Decides: what is bought, sold, penalised and charged, and at which price. Knows no ledger, no names.
-Invariants: metered - position = deviation, and every joule of it stands in exactly one residual line;
-each line rounds against the home, by less than one nano-unit.
+Invariants: metered - position = deviation, and every joule of it stands in exactly one residual line, but where a
+curtailment left less than was promised; each line rounds against the home, by less than one nano-unit.
 """
 
 from dataclasses import dataclass
@@ -66,21 +66,29 @@ class Delivery:
         return max(0, self.metered - self.export_allowed) + max(0, -self.metered - self.import_allowed)
 
     @property
+    def recognised(self) -> int:
+        """What was metered within the envelope: only this is bought, sold and held against the promise."""
+        return min(max(self.metered, -self.import_allowed), self.export_allowed)
+
+    @property
     def shortfall(self) -> int:
-        """What was promised and not delivered, beyond the tolerance; a share of the promise, never a fixed amount."""
-        promised = max(0, self.position)
+        """What was promised and not delivered, beyond the tolerance; a share of the promise, never a fixed amount.
+
+        A promise beyond the envelope was made before the DSO curtailed it: nobody is negligent who may not keep it.
+        """
+        promised = max(0, min(self.position, self.export_allowed))
         short = max(0, promised - max(0, self.metered))
         return max(0, short - promised * self.tolerance_per_mille // PER_MILLE)
 
 
 def settle(delivery: Delivery, prices: PriceSchedule) -> tuple[Line, ...]:
     """Return the home's lines for the timestep; lines without energy are left out."""
-    deviation, excess, shortfall = delivery.deviation, delivery.excess, delivery.shortfall
+    deviation, excess, shortfall = delivery.recognised - delivery.position, delivery.excess, delivery.shortfall
     lines = []
     if deviation > 0:
-        lines.append(_received(LineKind.FEED_IN, deviation - excess, prices.feed_in))
+        lines.append(_received(LineKind.FEED_IN, deviation, prices.feed_in))
     else:
-        lines.append(_paid(LineKind.RETAIL, -deviation - shortfall - excess, prices.retail))
+        lines.append(_paid(LineKind.RETAIL, -deviation - shortfall, prices.retail))
         lines.append(_paid(LineKind.SHORTFALL, shortfall, prices.imbalance))
     lines.append(_paid(LineKind.OUTSIDE_ENVELOPE, excess, prices.imbalance))
     lines.append(_paid(LineKind.GRID_FEE, max(0, -delivery.metered), prices.grid_fee))

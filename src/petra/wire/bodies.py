@@ -15,6 +15,8 @@ from typing import Any, Final, cast
 from petra.domain.messages import (
     BillStatement,
     Body,
+    Curtailment,
+    Direction,
     Enrol,
     Enrolled,
     FailedWithdrawal,
@@ -161,6 +163,10 @@ def _list(name: str, kind: type[Any]) -> _Field:
     )
 
 
+def _direction(exports: bool) -> Direction:
+    return Direction.EXPORT if exports else Direction.IMPORT
+
+
 # Every body field by field, in the order of the schema: the attribute in the domain, then its field on the wire.
 _FIELDS: Final[Mapping[type[Any], Mapping[str, _Field]]] = {
     RequestedAsset: {
@@ -203,6 +209,13 @@ _FIELDS: Final[Mapping[type[Any], Mapping[str, _Field]]] = {
         "meter_proof": _fixed("meterProof", 65),
     },
     Enrolled: {"request_id": _fixed("requestId", 16), "document": _Field("document", bytes, bytes)},
+    Curtailment: {
+        "number": _number("number"),
+        "direction": _Field("exports", lambda way: way is Direction.EXPORT, _direction),
+        "limit_watts": _number("limitWatts"),
+        "start": _number("start"),
+        "end": _number("end"),
+    },
 }
 
 _TYPES: Final[Mapping[Kind, type[Any]]] = {
@@ -215,6 +228,7 @@ _TYPES: Final[Mapping[Kind, type[Any]]] = {
     Kind.RECEIPT: MessageReceipt,
     Kind.ENROL: Enrol,
     Kind.ENROLLED: Enrolled,
+    Kind.CURTAILMENT: Curtailment,
 }
 _KINDS: Final[Mapping[type[Any], Kind]] = {body_type: kind for kind, body_type in _TYPES.items()}
 

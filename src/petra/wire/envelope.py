@@ -42,6 +42,7 @@ _NUMBERS: Final[Mapping[Kind, int]] = {
     Kind.RECEIPT: 7,
     Kind.ENROL: 8,
     Kind.ENROLLED: 9,
+    Kind.CURTAILMENT: 10,
 }
 _ADDRESS_PROOF: Final = keccak256(b"PETra address proof 1")
 _KINDS: Final[Mapping[int, Kind]] = {number: kind for kind, number in _NUMBERS.items()}

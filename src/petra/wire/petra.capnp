@@ -81,3 +81,12 @@ struct Enrolled {
   requestId @0 :Data;      # 16 bytes, the message id of the request
   document @1 :Data;
 }
+
+struct Curtailment {
+  # DSO to prosumer: a control signal: at most so much may flow at the home's meter, whatever it was granted.
+  number @0 :UInt64;       # counts the DSO's curtailments; of those that cover a timestep the highest holds
+  exports @1 :Bool;        # true = what is exported is bounded, false = what is imported
+  limitWatts @2 :UInt64;   # 2^64 - 1 = lifted
+  start @3 :UInt64;        # the first timestep
+  end @4 :UInt64;          # the last timestep, inclusive
+}

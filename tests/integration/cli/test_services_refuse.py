@@ -182,6 +182,20 @@ def test_freeze_and_its_end_wait_as_orders(grid: Microgrid) -> None:
     assert petra("dso", "freeze", "--minutes", "0", "--dir", grid.dso).exit_code == 2
 
 
+def test_curtailment_that_nobody_could_obey(grid: Microgrid) -> None:
+    """Timesteps that have begun and run backwards, a home that is none, two limits or none: all at once."""
+    wrong = ["--direction", "up", "--start-timestep", "5", "--end-timestep", "4", "--home", "castle"]
+    result = petra("dso", "curtail", *wrong, "--dir", grid.dso)
+    told = [line for line in result.stderr.splitlines() if line.startswith("petra: ")]
+    assert result.exit_code == 2 and len(told) == 5, result.output
+    words = ("has begun", "lies before", "export or import", "one of the two", "castle")
+    assert [word in line for line, word in zip(told, words, strict=True)] == [True] * 5
+    right = ["--direction", "export", "--start-timestep", str(2**40), "--end-timestep", str(2**40), "--lift"]
+    ordered = petra("dso", "curtail", *right, "--dir", grid.dso)
+    assert ordered.exit_code == 0 and "everybody" in ordered.stdout
+    assert json.loads(petra("dso", "status", "--dir", grid.dso, "--json").stdout)["orders_waiting"] == 2
+
+
 def test_protest_of_what_was_never_asked(grid: Microgrid) -> None:
     """An id that is none, and one that the home never used, are told apart."""
     refused(petra("protest", "--dir", grid.home, "0x12"), "32 hexadecimal digits")

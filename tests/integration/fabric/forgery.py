@@ -9,6 +9,8 @@ from typing import Any, Final
 from petra.domain.messages import (
     BillStatement,
     Body,
+    Curtailment,
+    Direction,
     Enrolled,
     FailedWithdrawal,
     Kind,
@@ -49,9 +51,11 @@ BODIES: Final[Mapping[Kind, Body]] = {
     Kind.RECEIPT: MessageReceipt(envelope_hash=bytes(32)),
     Kind.ENROL: ENROLMENT,
     Kind.ENROLLED: Enrolled(request_id=bytes(16), document=b"{}"),
+    Kind.CURTAILMENT: Curtailment(number=1, direction=Direction.EXPORT, limit_watts=2_000, start=3, end=4),
 }
 ANSWERS: Final = (Kind.WITHDRAWAL_GRANTED, Kind.FAILED_WITHDRAWAL)
-_POINTERS: Final = tuple(kind for kind in Kind if kind not in {Kind.PRICE_SCHEDULE, Kind.WITHDRAW_ASSETS})
+_PLAIN: Final = {Kind.PRICE_SCHEDULE, Kind.CURTAILMENT}  # numbers alone: any bytes of their length are a body
+_POINTERS: Final = tuple(kind for kind in Kind if kind not in {*_PLAIN, Kind.WITHDRAW_ASSETS})
 _FIXED: Final = tuple(kind for kind in _POINTERS if kind is not Kind.BILL)
 _LAYOUT: Final = struct.Struct(">BB16s20s20sQQQI")
 _NUMBERS: Final = dict(zip(Kind, range(1, 1 + len(Kind)), strict=True))

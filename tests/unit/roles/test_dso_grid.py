@@ -146,7 +146,7 @@ def test_books_that_disagree_raise_an_alarm_at_start() -> None:
 def test_other_rules_leave_the_feeder_unasked(rule: str, names: list[str]) -> None:
     """The paper's limit of each home, and no limit at all, stand there to be compared with."""
     desk = Desk(member={"credit_limit": 10**15}, grid_rule=rule, export_limit_watts=0)
-    assert [getattr(one, "__name__", "") for one in rules_of(desk.state.policy)[3:-2]] == names
+    assert [getattr(one, "__name__", "") for one in rules_of(desk.state.policy)[4:-2]] == names
     assert reason(desk.ask("a", desk.asset(power=5_000))) is None
     beyond = reason(desk.ask("a", desk.asset(power=1)))
     assert beyond is (GrantReason.PRODUCTION_CAPACITY if names else None)

@@ -312,7 +312,7 @@ def test_rules_are_asked_in_the_order_of_their_reasons() -> None:
     """What breaks every rule is refused by the gate: nobody learns of the network what the time already forbids."""
     desk = Desk(import_limit_watts=0)
     assert reason(desk.ask("a", desk.asset(power=-(10**9), start=0, end=90, amount=10**15))) is GrantReason.GATE_CLOSED
-    names = ["frozen", "gate", "horizon", "capacity", "firm_envelope", "funds", "collateral"]
+    names = ["frozen", "gate", "horizon", "curtailed", "capacity", "firm_envelope", "funds", "collateral"]
     assert [getattr(rule, "__name__", "") for rule in rules_of(desk.state.policy)] == names
 
 

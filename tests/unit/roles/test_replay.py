@@ -4,15 +4,31 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from petra.domain.calls import DepositEnergyAsset, DepositFinancial, PostOffer, Protest
-from petra.domain.messages import RequestedAsset
+from petra.domain.messages import Direction, RequestedAsset
 from petra.domain.terms import Address
 from petra.roles import meter
 from petra.roles.dso import agent as dso_agent
-from petra.roles.effects import Effect, Event, Phase, Revoked, ScheduleAdded, Submit, WakeAt, Woken
+from petra.roles.dso.fine_rules import PeriodEnergy, Quota, Ramp, Rate, Window
+from petra.roles.dso.standing import Standing
+from petra.roles.dso.state import Rule
+from petra.roles.effects import (
+    CurtailmentOrdered,
+    Effect,
+    Event,
+    Frozen,
+    Phase,
+    Revoked,
+    ScheduleAdded,
+    Submit,
+    Unfrozen,
+    WakeAt,
+    Woken,
+)
 from petra.roles.prosumer import agent as prosumer_agent
 from petra.settlement.prices import schedule_in_force
 from petra.wire.envelope import envelope_hash
@@ -60,9 +76,12 @@ def test_a_community_is_rebuilt_from_its_diaries(seed: int, tmp_path: Path, monk
 class BusyDesk(Desk):
     """A DSO without end to which everything happens that an open run knows, drawn by chance."""
 
-    def __init__(self, seed: int) -> None:
-        """Open it."""
-        super().__init__(homes="abc", delay_seconds_max=400, billing_timesteps=PERIOD, queue_max_per_member=6)
+    def __init__(self, seed: int, rules: tuple[Rule, ...] = ()) -> None:
+        """Open it; with rules of its own it is frozen and curtails now and then, too."""
+        super().__init__(
+            homes="abc", delay_seconds_max=400, billing_timesteps=PERIOD, queue_max_per_member=6, rules=rules
+        )
+        self.kinds_of_order = 6 if rules else 3
         self.state.last_timestep = ENDLESS
         self.chance = Random(seed)
         self.diary = begin_diary(dso_agent.step, self.state)
@@ -130,17 +149,46 @@ class BusyDesk(Desk):
             )
 
     def _order(self) -> None:
-        kind = self.chance.randrange(3)
+        kind = self.chance.randrange(self.kinds_of_order)
+        current = self.terms.timeline.current(self.now)
         if kind == 0:
             newcomer = Newcomer(self, f"new {len(self.state.tokens)}")
             self.give(newcomer.order)
             self.hear(newcomer.request())
         elif kind == 1:
             self.give(Revoked(account=self.chance.choice(sorted(self.state.members))))
+        elif kind == 3:
+            self.give(Frozen(until=self.now + 300))
+        elif kind == 4:
+            self.give(Unfrozen())
+        elif kind == 5:
+            start, direction = current + self.chance.randint(0, 2), self.chance.choice(list(Direction))
+            limit = self.chance.choice((None, 0, 500))
+            self.give(CurtailmentOrdered(direction=direction, limit_watts=limit, start=start, end=start + 1))
         else:
-            current = self.terms.timeline.current(self.now)
             prices = schedule_in_force(self.state.policy.schedules, current)
             self.give(ScheduleAdded(schedule=type(prices)(**{**_fields(prices), "from_timestep": current + 5})))
+
+
+RULES: tuple[Rule, ...] = (
+    Window(zone=ZoneInfo("Europe/Berlin"), minutes=((0, 20 * 60),)),
+    PeriodEnergy(limit_wh=1_500, period_timesteps=7),
+    Ramp(limit_watts=1_200),
+    Quota(limits=((Direction.EXPORT, 1_200), (Direction.IMPORT, 1_300)), free_timesteps=1),
+    Rate(requests=3, seconds=1_800),
+    Standing(lowered_percent=40, good_timesteps=3),
+)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_dso_with_every_rule_is_rebuilt_from_its_diary(seed: int) -> None:
+    """What rules remember, freezes and curtailments follow from events too, and what is billed is forgotten."""
+    desk = BusyDesk(seed, RULES)
+    for _ in range(150):
+        desk.live(desk.chance.choice((1, 60, 300, 900)))
+    assert desk.state.books.problems() == desk.state.alarms == []
+    assert desk.state.requests and desk.state.conduct and desk.state.last_curtailment
+    assert plain(desk.diary.replay(DOMAIN)) == plain(desk.state)
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -147,6 +147,28 @@ def test_unknown_homes_and_nodes_are_told_together() -> None:
     )
 
 
+CURTAILMENT = '[[dso.curtailment]]\ndirection = "{}"\nlimit_watts = {}\nstart_timestep = {}\nend_timestep = {}\n'
+
+
+def test_curtailments_that_make_no_sense_are_told() -> None:
+    """A direction that is none, a negative limit, timesteps that run backwards: each with its key."""
+    text = GOOD + CURTAILMENT.format("both", -1, 0, 0) + CURTAILMENT.format("import", 1, 3, 2)
+    told = problems_of(text)
+    assert ["curtailment 1 direction" in told[0], "curtailment 1 limit_watts" in told[1]] == [True, True]
+    assert "[dso] curtailment 2: start_timestep must not lie after end_timestep" in told[2]
+
+
+def test_curtailments_beyond_the_window_and_of_nobody_are_told() -> None:
+    """The window has 14 timesteps, the data have no castle."""
+    text = GOOD + CURTAILMENT.format("import", 1, 3, 14) + 'homes = ["castle"]\n'
+    with pytest.raises(InputError) as raised:
+        build_world(parse_scenario(text, "small.toml"), "small.toml", Path())
+    assert raised.value.problems == (
+        "small.toml: [dso] curtailment 1 homes: the data have no home or node castle",
+        "small.toml: [dso] curtailment 1 end_timestep: the window has 14 timesteps, the last is 13",
+    )
+
+
 def test_share_of_nothing_is_told_for_a_dso(tmp_path: Path) -> None:
     """The file of a DSO without a limit of its connection must say of what."""
     text = '\n[[rule]]\nkind = "quota"\nshare_percent = 10\n'

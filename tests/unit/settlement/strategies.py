@@ -1,5 +1,7 @@
 """Prices and deliveries as Hypothesis draws them: every one that the DSO's rules allow."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from petra.domain.messages import PriceSchedule
@@ -36,4 +38,15 @@ def deliveries(draw: st.DrawFn) -> Delivery:
         import_allowed=max(granted_consumption, draw(JOULES)),
         export_allowed=max(granted_production, draw(JOULES)),
         tolerance_per_mille=draw(st.integers(0, 1_000)),
+    )
+
+
+@st.composite
+def curtailed(draw: st.DrawFn) -> Delivery:
+    """Draw what a home promised and did where the DSO then left it less than it had promised, or just as much."""
+    delivery = draw(deliveries())
+    return replace(
+        delivery,
+        import_allowed=min(delivery.import_allowed, draw(JOULES)),
+        export_allowed=min(delivery.export_allowed, draw(JOULES)),
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from petra.domain.messages import PriceSchedule
 from petra.domain.quantities import JOULES_PER_KWH
 from petra.settlement.lines import Delivery, Line, LineKind, settle, spread_evenly, utility_only
-from tests.unit.settlement.strategies import CENT, JOULES, deliveries, price_schedules
+from tests.unit.settlement.strategies import CENT, JOULES, curtailed, deliveries, price_schedules
 
 PRICES = PriceSchedule(
     from_timestep=0,
@@ -120,13 +120,36 @@ def test_delivering_more_never_pays_less(delivery: Delivery, prices: PriceSchedu
     assert gain > -len(LineKind)
 
 
+@given(curtailed(), price_schedules())
+def test_what_a_curtailment_takes_away_is_no_negligence(delivery: Delivery, prices: PriceSchedule) -> None:
+    """Who keeps to what is left is not penalised; the utility covers what it had sold, and takes what it had bought."""
+    kept = replace(delivery, metered=delivery.recognised)
+    lines = {line.kind: line.energy for line in settle(kept, prices)}
+    assert OUTSIDE not in lines
+    assert lines.get(SHORTFALL, 0) <= max(0, delivery.export_allowed - max(0, kept.metered))
+    residual = lines.get(FEED_IN, 0) - lines.get(RETAIL, 0) - lines.get(SHORTFALL, 0)
+    assert residual == kept.metered - kept.position
+
+
+@given(curtailed(), price_schedules())
+def test_use_beyond_a_curtailment_is_held_against_the_home_and_earns_nothing(
+    delivery: Delivery, prices: PriceSchedule
+) -> None:
+    """All lines but those of the excess and the fee are as if the home had kept to what was left."""
+    broke, kept = (settle(one, prices) for one in (delivery, replace(delivery, metered=delivery.recognised)))
+    same = [[line for line in lines if line.kind not in (OUTSIDE, FEE)] for lines in (broke, kept)]
+    assert same[0] == same[1]
+    assert sum(line.energy for line in broke if line.kind is OUTSIDE) == delivery.excess
+    assert sum(line.amount for line in broke) <= sum(line.amount for line in kept)
+
+
 @given(st.lists(st.tuples(JOULES, JOULES), min_size=1, max_size=5), st.integers(0, 1_000))
 def test_splitting_a_home_does_not_pay(parts: list[tuple[int, int]], tolerance: int) -> None:
     """However a promise and its delivery are shared out among homes, together they are short by no less."""
 
     def short(position: int, metered: int) -> int:
         return Delivery(
-            position=position, metered=metered, import_allowed=0, export_allowed=0, tolerance_per_mille=tolerance
+            position=position, metered=metered, import_allowed=0, export_allowed=position, tolerance_per_mille=tolerance
         ).shortfall
 
     whole = short(sum(position for position, _ in parts), sum(metered for _, metered in parts))

@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 from petra.domain.messages import (
     BillStatement,
     Body,
+    Curtailment,
+    Direction,
     Enrol,
     Enrolled,
     FailedWithdrawal,
@@ -62,4 +64,12 @@ bodies: st.SearchStrategy[Body] = st.one_of(
         meter_proof=st.binary(min_size=65, max_size=65),
     ),
     st.builds(Enrolled, request_id=message_ids, document=st.binary(max_size=2_000)),
+    st.builds(
+        Curtailment,
+        number=uint64,
+        direction=st.sampled_from(Direction),
+        limit_watts=uint64,
+        start=uint64,
+        end=uint64,
+    ),
 )

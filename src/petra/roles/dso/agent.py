@@ -15,6 +15,7 @@ from petra.domain.messages import (
 )
 from petra.roles.dso.accounts import observe
 from petra.roles.dso.billing import bill_period, close, first_timers
+from petra.roles.dso.curtailing import curtail, tell_newcomer
 from petra.roles.dso.freeze import freeze, unfreeze
 from petra.roles.dso.grants import confirm, receive, serve
 from petra.roles.dso.membership import enrol, open_enrolment, revoke
@@ -25,6 +26,7 @@ from petra.roles.dso.settling import settle_again, settle_until
 from petra.roles.dso.standing import reports
 from petra.roles.dso.state import DsoState, Member
 from petra.roles.effects import (
+    CurtailmentOrdered,
     Effect,
     EnrolmentOpened,
     Event,
@@ -96,6 +98,8 @@ def _take_order(state: DsoState, order: Event, now: int, rng: Random) -> list[Ef
             return freeze(state, order)
         case Unfrozen():
             return unfreeze(state)
+        case CurtailmentOrdered():
+            return curtail(state, order, now, rng)
         case _:
             return []
 
@@ -107,6 +111,8 @@ def _open(state: DsoState, now: int, rng: Random) -> list[Effect]:
     effects: list[Effect] = []
     for schedule in state.policy.schedules:
         effects += publish(state, schedule, now, rng)
+    for order in state.policy.curtailments:
+        effects += curtail(state, order, now, rng)
     return [*effects, *_next_cut_off(state, state.first_timestep), *first_timers(state)]
 
 
@@ -125,7 +131,7 @@ def _take_message(state: DsoState, envelope: Envelope, now: int, rng: Random) ->
             effects = receive(state, envelope, now, rng)
             return [*effects, *protested_before(state, envelope, now, rng)]
         case Enrol():
-            return enrol(state, envelope, now, rng)
+            return _enrol(state, envelope, now, rng)
         case MeterReading() as reading:
             member = state.meter_owner(envelope.sender)
             return [] if member is None else _read(state, member, envelope, reading, now)
@@ -134,6 +140,15 @@ def _take_message(state: DsoState, envelope: Envelope, now: int, rng: Random) ->
             return []
         case _:
             return []
+
+
+def _enrol(state: DsoState, envelope: Envelope, now: int, rng: Random) -> list[Effect]:
+    """Take a newcomer in, and tell it what everybody else was told of timesteps to come."""
+    known = envelope.sender in state.members
+    effects = enrol(state, envelope, now, rng)
+    if not known and (member := state.members.get(envelope.sender)):
+        effects += tell_newcomer(state, member, now, rng)
+    return effects
 
 
 def _read(state: DsoState, member: Member, envelope: Envelope, reading: MeterReading, now: int) -> list[Effect]:

@@ -11,6 +11,7 @@ from random import Random
 
 from petra.domain.messages import BillStatement
 from petra.domain.terms import Address
+from petra.roles.dso.curtailing import forget_curtailments
 from petra.roles.dso.fine_rules import timesteps_remembered
 from petra.roles.dso.metering import chain_breaks
 from petra.roles.dso.pricing import tell
@@ -123,6 +124,7 @@ def _forget(state: DsoState, through: int, now: int) -> None:
         for timestep in [timestep for timestep in own if timestep < first - timesteps_remembered(state)]:
             del own[timestep]
     forget_conduct(state, through)
+    forget_curtailments(state, through)
     for readings in state.readings.values():
         readings.forget(through)
     for account in [account for account in state.trades if account not in state.members]:

@@ -9,7 +9,7 @@ from random import Random
 
 from petra.domain.blocks import Intent
 from petra.domain.calls import RecordSchedule
-from petra.domain.messages import BillStatement, PriceSchedule
+from petra.domain.messages import BillStatement, Curtailment, PriceSchedule
 from petra.domain.quantities import UINT64_MAX
 from petra.domain.terms import Address
 from petra.roles.dso.state import DsoState
@@ -57,7 +57,9 @@ def order_problems(state: DsoState, schedule: PriceSchedule, now: int) -> list[s
     return problems
 
 
-def tell(state: DsoState, to: Address, body: PriceSchedule | BillStatement, now: int, rng: Random) -> list[Effect]:
+def tell(
+    state: DsoState, to: Address, body: PriceSchedule | BillStatement | Curtailment, now: int, rng: Random
+) -> list[Effect]:
     """Send a home what it must know, until it gives a receipt."""
     end_of_run = state.cut_off(state.last_timestep) + state.policy.dispute_window_seconds + 86_400
     message = Send(

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from petra.domain.quantities import energy_of, payment_rounded_up
 from petra.domain.refusals import GrantReason, Refusal
+from petra.roles.dso.curtailing import curtailed
 from petra.roles.dso.freeze import frozen
 from petra.roles.dso.requests import intervals, with_request
 from petra.roles.dso.state import DsoState, Grant, Granted, GridRule, Member, Policy, Request, Rule
@@ -119,7 +120,7 @@ GRID_RULES: Mapping[GridRule, tuple[Rule, ...]] = {
 
 def rules_of(policy: Policy) -> tuple[Rule, ...]:
     """Return every rule of a policy in the order in which they are asked: what is cheap and tells nothing first."""
-    return (frozen, gate, horizon, *policy.rules, *GRID_RULES[policy.grid_rule], funds, collateral)
+    return (frozen, gate, horizon, curtailed, *policy.rules, *GRID_RULES[policy.grid_rule], funds, collateral)
 
 
 def decide(state: DsoState, request: Request, now: int) -> Grant | Refusal:

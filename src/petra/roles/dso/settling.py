@@ -5,8 +5,10 @@ Invariants: the positions of all accounts sum to zero in every timestep; a times
 a reading within its dispute window tells of another energy; the books sum to zero throughout.
 """
 
+from petra.domain.messages import Direction
 from petra.domain.quantities import energy_of, payment_rounded_down, payment_rounded_up
 from petra.domain.terms import NO_ADDRESS, Address
+from petra.roles.dso.curtailing import allowed
 from petra.roles.dso.metering import is_final, metered, proofs
 from petra.roles.dso.standing import judge
 from petra.roles.dso.state import DsoState, Member
@@ -81,12 +83,13 @@ def _settle_member(state: DsoState, member: Member, timestep: int, position: int
     granted, seconds = state.of(member.address, timestep), state.terms.timestep_seconds
     prices = schedule_in_force(state.policy.schedules, timestep)
     told = metered(state, member, timestep)
-    produced, consumed = told or (0, member.firm_import_watts * seconds)
+    imports, exports = (allowed(state, member, timestep, one) for one in (Direction.IMPORT, Direction.EXPORT))
+    produced, consumed = told or (0, min(member.firm_import_watts, imports) * seconds)
     delivery = Delivery(
         position=position,
         metered=produced - consumed,
-        import_allowed=energy_of(max(member.firm_import_watts, granted.kept.consumption), 1, seconds),
-        export_allowed=energy_of(max(member.firm_export_watts, granted.kept.production), 1, seconds),
+        import_allowed=energy_of(imports, 1, seconds),
+        export_allowed=energy_of(exports, 1, seconds),
         tolerance_per_mille=state.policy.tolerance_per_mille,
     )
     lines = settle(delivery, prices)

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from petra.domain.messages import Envelope, PriceSchedule, RequestedAsset
+from petra.domain.messages import Curtailment, Envelope, PriceSchedule, RequestedAsset
 from petra.domain.refusals import Refusal
 from petra.domain.terms import NO_ADDRESS, Address, Terms
 from petra.ledger.fold import LedgerView
 from petra.roles.dso.grid_book import GridBook, Kept
 from petra.roles.dso.readings import Readings
-from petra.roles.effects import Frozen, MemberTerms
+from petra.roles.effects import CurtailmentOrdered, Frozen, MemberTerms
 from petra.roles.receipts import Receipts
 from petra.settlement.bills import CommunityTrade, SettledTimestep
 from petra.settlement.books import OWNER, Books, Entry
@@ -67,6 +67,7 @@ class Policy:
         queue_max, queue_max_per_member: withdrawals that may wait for their answer, of all and of each home.
         grid_rule: what keeps withdrawals within the grid; see `rules`.
         rules: further ones that the operator added, in the order in which they are asked; see `fine_rules`.
+        curtailments: ordered as soon as the DSO opens.
     """
 
     schedules: tuple[PriceSchedule, ...]
@@ -82,6 +83,7 @@ class Policy:
     queue_max_per_member: int = 256
     grid_rule: GridRule = "connection"
     rules: "tuple[Rule, ...]" = ()
+    curtailments: tuple[CurtailmentOrdered, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +180,18 @@ class OpenGrant:
     is_money: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curtailed:
+    """A curtailment as it was told, and whom it is about; nobody named = everybody."""
+
+    accounts: tuple[Address, ...]
+    told: Curtailment
+
+    def is_about(self, account: Address) -> bool:
+        """Say whether an account is meant."""
+        return not self.accounts or account in self.accounts
+
+
 @dataclass(slots=True, kw_only=True)
 class DsoState:
     """Everything the DSO knows.
@@ -198,6 +212,7 @@ class DsoState:
         billed_through: the last timestep that stands on bills; what came before is forgotten.
         grid: the book of the feeder; None where the rule is not about a feeder.
         freeze: the operator's last order to grant nothing. requests: when each account asked, as far as a rule counts.
+        curtailments: those that may still matter, oldest first. last_curtailment: the number of the newest ever.
         conduct: by account and settled timestep, whether the home kept its envelope; where a rule asks.
     """
 
@@ -229,6 +244,8 @@ class DsoState:
     grid: GridBook | None = None
     freeze: Frozen | None = None
     requests: dict[Address, list[int]] = field(default_factory=dict)
+    curtailments: list[Curtailed] = field(default_factory=list)
+    last_curtailment: int = 0
     conduct: dict[Address, dict[int, bool]] = field(default_factory=dict)
     receipts: Receipts = field(default_factory=Receipts)
     alarms: list[str] = field(default_factory=list)  # broken promises: a run with one ends with exit code 1

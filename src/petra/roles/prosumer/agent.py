@@ -7,6 +7,7 @@ The strategy decides prices and partners.
 Invariant: a plan with a transaction in flight signs nothing new, so an intent is never sent twice.
 """
 
+from dataclasses import asdict
 from random import Random
 
 from petra.domain.blocks import Intent, LedgerRecord
@@ -14,6 +15,7 @@ from petra.domain.calls import AcceptOffer, Call, DepositEnergyAsset, DepositFin
 from petra.domain.events import AssetAdded, AssetSplit, AssetTransferred, FinancialAdded
 from petra.domain.messages import (
     BillStatement,
+    Curtailment,
     Envelope,
     FailedWithdrawal,
     PriceSchedule,
@@ -60,6 +62,7 @@ LESS_MAY_DO = frozenset(
         GrantReason.PERIOD_ENERGY,
         GrantReason.RAMP,
         GrantReason.STANDING,
+        GrantReason.CURTAILED,
     }
 )
 
@@ -104,7 +107,7 @@ def _withdraw(state: ProsumerState, timestep: int, now: int, rng: Random) -> lis
         kind="forecast",
         fields={"home": state.name, "timestep": timestep, "low": low, "median": median, "high": high},
     )
-    power = _in_lots(state, withdrawable(low, median))
+    power = _in_lots(state, state.within_limits(timestep, withdrawable(low, median)))
     deadline = _trading_ends(state, timestep) - state.deadline_margin_seconds
     is_idle = not state.habits.participates or not state.schedules or abs(power) < state.habits.minimum_watts
     if is_idle or now >= deadline:
@@ -165,8 +168,9 @@ def _ask_for_less(state: ProsumerState, plan: Plan, now: int, rng: Random) -> li
 
     The pseudonym stays: nothing was granted to it, and only the DSO has seen it.
     """
-    half = _in_lots(state, (abs(plan.power) // 2) * (1 if plan.power > 0 else -1))
-    if plan.smaller >= SMALLER_REQUESTS_MAX or abs(half) < state.habits.minimum_watts or now >= plan.deadline:
+    half = _in_lots(state, state.within_limits(plan.timestep, (abs(plan.power) // 2) * (1 if plan.power > 0 else -1)))
+    over = plan.smaller >= SMALLER_REQUESTS_MAX or plan.stage is not Stage.ASKED
+    if over or abs(half) < state.habits.minimum_watts or now >= plan.deadline:
         plan.stage = Stage.ENDED
         return []
     plan.power, plan.amount = half, _money_for(state, plan.timestep, half)
@@ -243,6 +247,9 @@ def _take_message(state: ProsumerState, envelope: Envelope, now: int, rng: Rando
                 state.bills = [*state.bills, document][-BILLS_KEPT:]
                 state.receipts.forget(now)
             return [state.receipts.give(envelope)]
+        case Curtailment() as curtailment:
+            effects = _take_curtailment(state, curtailment, now) if state.receipts.is_new(envelope) else []
+            return [state.receipts.give(envelope), *effects]
         case WithdrawalGranted(request_id=request_id):
             for plan in _plans_of(state, request_id):
                 plan.answered = True
@@ -262,6 +269,18 @@ def _take_schedule(state: ProsumerState, schedule: PriceSchedule, now: int) -> N
         state.schedules = list(in_force_from([*state.schedules, schedule], current))
 
 
+def _take_curtailment(state: ProsumerState, curtailment: Curtailment, now: int) -> list[Effect]:
+    """Obey the DSO: trade no further where more was withdrawn than may flow; what was sold before stays sold."""
+    if curtailment.start > curtailment.end:
+        return []
+    state.curtailments.append(curtailment)
+    effects: list[Effect] = [Note(kind="curtailed", fields={"home": state.name, **asdict(curtailment)})]
+    for timestep, plan in list(state.plans.items()):
+        if plan.stage is not Stage.ENDED and state.within_limits(timestep, plan.power) != plan.power:
+            effects += _advance(state, timestep, Stage.CLOSED, now)
+    return effects
+
+
 def _remember(state: ProsumerState, event: Measured) -> None:
     """Keep a measurement; a gap before it is filled with its power, but for whole days, so that days stay days."""
     if event.timestep <= state.known_until:
@@ -277,6 +296,7 @@ def _remember(state: ProsumerState, event: Measured) -> None:
 def _forget(state: ProsumerState, now: int) -> None:
     """Drop plans that have long ended, and those whose assets never came."""
     timeline = state.terms.timeline
+    state.curtailments = [one for one in state.curtailments if one.end >= timeline.current(now - ENDED_KEPT_SECONDS)]
     for timestep, plan in list(state.plans.items()):
         empty = not plan.asset_id and not plan.funded and not plan.in_flight
         kept = ENDED_KEPT_SECONDS if plan.stage is Stage.ENDED else EMPTY_KEPT_SECONDS

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from petra.domain.messages import PriceSchedule
+from petra.domain.messages import Curtailment, Direction, PriceSchedule
 from petra.domain.terms import Address, Terms
 from petra.forecasting import Forecaster
 from petra.ledger.fold import LedgerView
+from petra.roles.curtailments import limit_of
 from petra.roles.prosumer.strategies import Strategy
 from petra.roles.receipts import Receipts
 
@@ -110,4 +111,14 @@ class ProsumerState:
     plans: dict[int, Plan] = field(default_factory=dict)
     by_pseudonym: dict[Address, Plan] = field(default_factory=dict)
     bills: list[bytes] = field(default_factory=list)
+    curtailments: list[Curtailment] = field(default_factory=list)
     receipts: Receipts = field(default_factory=Receipts)
+
+    def limit(self, timestep: int, direction: Direction) -> int | None:
+        """Return what the DSO lets flow at the home's meter, watts; None where it has not said so."""
+        return limit_of(self.curtailments, timestep, direction)
+
+    def within_limits(self, timestep: int, power: int) -> int:
+        """Return as much of a power as the DSO lets flow."""
+        limit = self.limit(timestep, Direction.EXPORT if power > 0 else Direction.IMPORT)
+        return power if limit is None else max(-limit, min(limit, power))
