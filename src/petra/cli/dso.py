@@ -31,6 +31,19 @@ SECONDS_PER_DAY = 86_400
 
 app = typer.Typer(no_args_is_help=True, help="Run the DSO of a microgrid, and tell it who belongs and what it costs.")
 
+GridOrFile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="GRID|FILE",
+        help="Keep this feeder safe: a grid that comes with PETra (rural1, ..), or a file: PETra's, power-grid-model's "
+        "or pandapower's JSON.",
+    ),
+]
+Fraction = Annotated[float | None, typer.Option(help="Of the feeder, where its file does not state it: a fraction.")]
+Unenrolled = Annotated[
+    int | None, typer.Option(min=0, max=10**9, help="What flows where somebody is connected who is no member.")
+]
+
 
 def money(text: str) -> Decimal:
     """Return a decimal number; typer tells who gives none."""
@@ -59,27 +72,12 @@ def init(
     scenario: Annotated[
         str, typer.Option(help="Its prices and policy open dso.toml, which can be changed until the first run.")
     ] = "case-study",
-    feeder: Annotated[
-        str | None,
-        typer.Option(
-            metavar="GRID|FILE",
-            help="Keep this feeder safe: a grid that comes with PETra (rural1, ..), or a file: PETra's, "
-            "power-grid-model's or pandapower's JSON.",
-        ),
-    ] = None,
-    voltage_min: Annotated[
-        float | None, typer.Option(help="The band, where the file states none: a fraction, like 0.9.")
-    ] = None,
-    voltage_max: Annotated[float | None, typer.Option(help="The same, like 1.1.")] = None,
-    voltage_deviation: Annotated[
-        float | None, typer.Option(help="How far the source's voltage may lie off its set value; a foreign file's.")
-    ] = None,
-    unenrolled_import_watts: Annotated[
-        int | None, typer.Option(min=0, max=10**9, help="What is drawn where somebody is connected, but no member.")
-    ] = None,
-    unenrolled_export_watts: Annotated[
-        int | None, typer.Option(min=0, max=10**9, help="What is fed where somebody is connected, but no member.")
-    ] = None,
+    feeder: GridOrFile = None,
+    voltage_min: Fraction = None,
+    voltage_max: Fraction = None,
+    voltage_deviation: Fraction = None,
+    unenrolled_import_watts: Unenrolled = None,
+    unenrolled_export_watts: Unenrolled = None,
     host: Annotated[str, typer.Option(help="Where to listen: an address of this machine.")] = "127.0.0.1",
     public_host: Annotated[str, typer.Option(help="What homes connect to; --host if left out.")] = "",
     first_port: Annotated[
@@ -96,7 +94,6 @@ def init(
     """
     with guarded():
         from petra.data.feeder_files import read_feeder
-        from petra.roles.dso.grid_book import Unenrolled
         from petra.runtime.creation import NewDso, create_dso
         from petra.scenario import load_scenario
 
@@ -104,13 +101,12 @@ def init(
         unenrolled = (unenrolled_import_watts, unenrolled_export_watts)
         if feeder is None and any(one is not None for one in (*band.values(), *unenrolled)):
             raise InputError("what is said of a feeder needs --feeder")
-        imported, exported = unenrolled
         new = NewDso(
             deployment=deployment,
             key=dso_key,
             scenario=load_scenario(scenario),
             feeder=None if feeder is None else read_feeder(feeder, **band),
-            unenrolled=None if imported is None or exported is None else Unenrolled(imported, exported),
+            unenrolled=unenrolled,
             database=database,
             host=host,
             public_host=public_host,

@@ -21,7 +21,6 @@ from petra.grid import Feeder
 from petra.network.deployment import Deployment, read_deployment, write_deployment
 from petra.network.ports import choose_ports
 from petra.network.secret_files import KeyFile
-from petra.roles.dso.grid_book import Unenrolled
 from petra.runtime.config import (
     DEPLOYMENT_FILE,
     INVITATION_FILE,
@@ -62,7 +61,7 @@ class NewDso:
         key: file of the DSO's key, 64 hexadecimal digits.
         scenario: whose prices and policy open its file.
         feeder: what withdrawals must keep safe, by the rule `feeder`; None = the scenario's other rule.
-        unenrolled: what may be drawn and fed where somebody is connected who is no member; belongs to the feeder.
+        unenrolled: what may be drawn and fed, in watts, where somebody is connected, but no member; for a feeder.
         host, public_host: see `FabricSection`. first_port: of a row; None = free ones.
         block_seconds: the chain's period.
     """
@@ -71,7 +70,7 @@ class NewDso:
     key: Path
     scenario: Scenario
     feeder: Feeder | None = None
-    unenrolled: Unenrolled | None = None
+    unenrolled: tuple[int | None, int | None] = (None, None)
     database: str = ""
     host: str = "127.0.0.1"
     public_host: str = ""
@@ -277,7 +276,7 @@ def _grid(new: NewDso) -> dict[str, object]:
         if grid.rule == "feeder":
             raise InputError(f"{new.scenario.run.name}: its rule is about a feeder: name one by --feeder")
         return values
-    if new.unenrolled is None:
+    if None in new.unenrolled:
         raise InputError(
             "--feeder needs --unenrolled-import-watts and --unenrolled-export-watts: what may be drawn and fed where "
             "somebody is connected who is no member; 0 where everybody will be one"

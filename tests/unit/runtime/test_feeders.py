@@ -10,7 +10,6 @@ from petra.data import feeder_from_json, feeder_to_json, load_grid
 from petra.data.feeder_files import read_feeder
 from petra.errors import InputError
 from petra.grid import Feeder
-from petra.roles.dso.grid_book import Unenrolled
 from petra.roles.effects import MemberTerms
 from petra.runtime.config import DsoConfig
 from petra.runtime.creation import NewDso, create_dso
@@ -27,7 +26,7 @@ NODES = [node.node for node in RURAL.nodes if node.connected]
 
 def made(directory: Path, new: NewDso, feeder: Feeder = RURAL, unenrolled: tuple[int, int] = (1_000, 0)) -> DsoConfig:
     """Make a DSO with a feeder."""
-    return create_dso(directory, replace(new, feeder=feeder, unenrolled=Unenrolled(*unenrolled)), PASSWORD)
+    return create_dso(directory, replace(new, feeder=feeder, unenrolled=unenrolled), PASSWORD)
 
 
 def terms(name: str, node: str | None, firm_watts: int = 1_000) -> MemberTerms:
