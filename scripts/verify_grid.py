@@ -17,7 +17,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from petra.data import GRIDS, feeder_from_json, load_grid
+from petra.data import GRIDS, load_grid
+from petra.data.feeder_files import read_feeder
+from petra.errors import InputError
 from petra.grid import Feeder, study
 from petra.grid.powerflow import PowerFlow
 
@@ -127,7 +129,7 @@ def replay(place: str, feeders: dict[str, Feeder], count: int) -> dict[str, Any]
 
 
 def main() -> int:
-    """Run or replay; 1 if a promise is broken."""
+    """Run or replay; 1 if a promise is broken, 2 if the feeder is none."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=30, help="fills of each grid by each rule")
     parser.add_argument("--count", type=int, default=250, help="outcomes of each random kind in a fill")
@@ -137,7 +139,11 @@ def main() -> int:
     arguments = parser.parse_args()
     feeders = {grid: load_grid(grid) for grid in GRIDS}
     if arguments.feeder:
-        feeders = {arguments.feeder.stem: feeder_from_json(arguments.feeder.read_text(), str(arguments.feeder))}
+        try:
+            feeders = {arguments.feeder.stem: read_feeder(str(arguments.feeder))}
+        except InputError as error:
+            sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
+            return 2
     if arguments.replay:
         print(json.dumps(replay(arguments.replay, feeders, arguments.count), indent=1))
         return 0

@@ -36,7 +36,7 @@ _AMPERE = _Range(5, 5000, "A", "is it in kA, or missing?")
 _PER_KILOMETRE = {
     "resistance_ohm": _Range(0.005, 50, "ohm/km", "is it zero, in milliohm, or is the length in km?"),
     "reactance_ohm": _Range(0.005, 5, "ohm/km", "is it in milliohm, or is the length in km?", zero=True),
-    "capacitance_nanofarad": _Range(0.5, 5000, "nF/km", "is it in F or uF, or is the length in km?", zero=True),
+    "capacitance_nanofarad": _Range(2, 5000, "nF/km", "is it in F or uF, or is the length in km?", zero=True),
 }
 _TRANSFORMER = {
     "rated_power_va": _Range(5e3, 200e6, "VA", "is it in kVA or MVA?"),
@@ -47,8 +47,8 @@ _TRANSFORMER = {
     "clock": _Range(0, 11, "", "it counts steps of 30 degrees"),
 }
 _OF_RATED_POWER = {
-    "copper_loss_watts": _Range(1e-3, 0.1, "of rated_power_va", "is it in kW?"),
-    "no_load_loss_watts": _Range(1e-4, 0.02, "of rated_power_va", "is it in kW?", zero=True),
+    "copper_loss_watts": _Range(1e-3, 0.1, "of rated_power_va", "is it in kW, or rated_power_va off?"),
+    "no_load_loss_watts": _Range(1e-4, 0.02, "of rated_power_va", "is it in kW, or rated_power_va off?", zero=True),
 }
 _TAP_STEP = _Range(1e-3, 0.06, "of the winding's voltage", "is it in kV?", zero=True)
 _FRACTION = _Range(0.5, 1.5, "(fraction of the rated voltage)", "is it in percent, or in volts?")
@@ -94,8 +94,9 @@ def transformer_problems(trafo: Transformer) -> Iterator[str]:
 
 def voltage_problems(fields: dict[str, float], deviation: float, hertz: float) -> Iterator[str]:
     """Yield what is wrong with the voltages of source and band: source_voltage, voltage_min, voltage_max."""
-    yield from (problem for field, value in fields.items() if (problem := _FRACTION.problem(field, value)))
-    if not fields["voltage_min"] < fields["voltage_max"]:
+    wrong = {field: problem for field, value in fields.items() if (problem := _FRACTION.problem(field, value))}
+    yield from wrong.values()
+    if not {"voltage_min", "voltage_max"} & wrong.keys() and not fields["voltage_min"] < fields["voltage_max"]:
         yield "voltage_min must lie below voltage_max"
     if not 0 <= deviation < 0.2:
         yield f"source_voltage_deviation is {deviation:g}, expected 0 .. 0.2 (fraction); is it in percent?"

@@ -27,7 +27,7 @@ SOURCE_DEVIATION = 0.002  # in every other trial
 REACTIVE = (  # of loads and plants, of plants that help the voltage, and of loads that may be capacitive
     ReactivePower(),
     ReactivePower(absorbed_per_export=0.2, supplied_per_export=0.2),
-    ReactivePower(absorbed_per_import=0.55, supplied_per_import=0.3),
+    ReactivePower(absorbed_per_import=0.45, supplied_per_import=0.1),
 )
 
 

@@ -40,6 +40,13 @@ def test_missing_limit_does_not_hide_what_else_is_wrong() -> None:
     ]
 
 
+def test_missing_end_of_the_band_is_one_problem() -> None:
+    """What is not there is not compared with anything either."""
+    values = json.loads(feeder_to_json(load_grid("rural1")))
+    del values["voltage_min"]
+    assert problems_of(values) == ["voltage_min: Field required"]
+
+
 def test_text_without_a_single_component_is_refused() -> None:
     """Whatever the JSON holds, each missing part is named and nothing else happens."""
     assert {problem.partition(":")[0] for problem in problems_of({})} > {"nodes", "branches", "transformer"}

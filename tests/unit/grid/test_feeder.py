@@ -53,6 +53,7 @@ def test_what_is_no_tree_below_its_source_is_refused(changes: dict[str, Any], re
         ("length_metres", 0.05, "in km"),
         ("length_metres", -50.0, "negative"),
         ("capacitance_nanofarad", 0.0000435, "in F or uF"),
+        ("capacitance_nanofarad", 0.0435, "in F or uF"),
         ("phases", 1, "three-phase lines only"),
     ],
 )
