@@ -70,10 +70,10 @@ def now() -> int:
 class Rig:
     """A running testbed that can be hurt."""
 
-    def __init__(self, directory: Path, *, database: str = "") -> None:
+    def __init__(self, directory: Path, *, database: str = "", world: World | None = None) -> None:
         """Bring it up; `database` is the DSO's, a file unless a URL is given."""
         plan = Plan(homes=2, timestep_seconds=TIMESTEP_SECONDS, database=database)
-        self.testbed: Testbed = up(directory, small_world(), plan)
+        self.testbed: Testbed = up(directory, world or small_world(), plan)
         self.nursery = Nursery(directory)
         self.recovered: list[tuple[str, float]] = []  # which service, and after how many seconds
         self._watched: list[Child] = []

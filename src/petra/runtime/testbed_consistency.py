@@ -5,7 +5,7 @@ Invariant: asked while the services run, only what must hold at any moment is de
 read later, so that no message or transaction under way is mistaken for a lost one. `at_rest` demands equality.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from petra.domain.terms import NO_ADDRESS, Address
 from petra.ledger.fold import LedgerView
 from petra.network.deployment import read_deployment
 from petra.runtime.config import DsoConfig
+from petra.runtime.testbed_feeder import feeder_problems
 from petra.runtime.testbed_layout import Place, Testbed
 from petra.settlement.books import LEDGER, Books, Entry
 from petra.store.books import EntryStore
@@ -105,6 +106,7 @@ def consistency(testbed: Testbed, *, at_rest: bool = False, quiet_since: int = 0
         problems += _books(dso, records, view, at_rest)
         homes = [service for service in others if service.place.role == "prosumer"]
         problems += _homes(dso, homes, records, domain)
+        problems += feeder_problems(dso.place.directory, dso.database, _pseudonyms(homes), records)
         problems += _nonces(services, chain, at_rest)
     return problems
 
@@ -259,8 +261,11 @@ def _debited(entries: Iterable[Entry]) -> Counter[str]:
 def _homes(
     dso: _Service, homes: Sequence[_Service], records: Sequence[LedgerRecord], domain: bytes
 ) -> Iterator[str]:
-    """Every pseudonym that was asked for is kept by one home, and what was issued was asked for by it."""
-    asked: dict[Address, tuple[str, int, int]] = {}
+    """Every pseudonym that was asked for is kept by one home, and what was issued was asked for by it.
+
+    A home that was refused may ask again for the same pseudonym, for less.
+    """
+    asked: dict[Address, set[tuple[str, int, int]]] = defaultdict(set)
     for home in homes:
         kept = {row.address for row in home.database.read(sql.select(pseudonyms.c.address))}
         for row in home.messages("out").values():
@@ -271,18 +276,24 @@ def _homes(
             for asset in body.assets:
                 if asset.anon_address not in kept:
                     yield f"{home.place.name}: asked for {asset.anon_address} without keeping its key"
-                if asset.anon_address in asked:
-                    yield f"{home.place.name}: asked for {asset.anon_address}, which was asked for before"
-                asked[asset.anon_address] = (home.place.name, asset.power, asset.amount)
+                if others := {name for name, _, _ in asked[asset.anon_address]} - {home.place.name}:
+                    yield f"{home.place.name}: asked for {asset.anon_address}, as {', '.join(others)} did"
+                asked[asset.anon_address].add((home.place.name, asset.power, asset.amount))
     for record in records:
         for event in record.events:
             match event:
-                case AssetAdded() if asked.get(event.anon_address, ("", 0, 0))[1] != event.power:
+                case AssetAdded() if event.power not in {power for _, power, _ in asked[event.anon_address]}:
                     yield f"ledger: {event.anon_address} got {event.power} W that no home has asked for"
-                case FinancialAdded() if asked.get(event.anon_address, ("", 0, 0))[2] != event.amount:
+                case FinancialAdded() if event.amount not in {amount for _, _, amount in asked[event.anon_address]}:
                     yield f"ledger: {event.anon_address} got {event.amount} nano-EUR that no home has asked for"
                 case _:
                     pass
+
+
+def _pseudonyms(homes: Sequence[_Service]) -> dict[Address, str]:
+    """Return whose pseudonym each address is."""
+    query = sql.select(pseudonyms.c.address)
+    return {Address(row.address): home.place.name for home in homes for row in home.database.read(query)}
 
 
 def _nonces(services: Sequence[_Service], chain: RpcChain, at_rest: bool) -> Iterator[str]:

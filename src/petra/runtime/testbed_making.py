@@ -139,12 +139,14 @@ def _mined(chain: RpcChain, transaction_hash: bytes) -> Receipt:
 
 
 def make_dso(testbed: Testbed, world: World, *, confirmations: int, database: str = "") -> DsoConfig:
-    """Make the DSO's directory; its prices and policy are the scenario's."""
+    """Make the DSO's directory; its prices, policy and feeder are the scenario's, and nobody but its homes is there."""
     scenario = world.scenario
     new = NewDso(
         deployment=testbed.deployment,
         key=testbed.directory / KEY_FILE,
         scenario=scenario,
+        feeder=world.feeder if scenario.grid.rule == "feeder" else None,
+        unenrolled=(0, 0),
         database=database,
         work=WORK,
     )

@@ -58,13 +58,7 @@ def make_microgrid(place: Path) -> Microgrid:
     )
     write_secret(place / "dso.key", DSO_SECRET.hex())
     SqlOutbox(place / "dso-outbox.db").close()
-    new = NewDso(
-        deployment=place / "deployment.json",
-        key=place / "dso.key",
-        scenario=load_scenario("case-study"),
-        work=WORK,
-    )
-    create_dso(place / "dso", new, PASSWORD)
+    create_dso(place / "dso", new_dso(place), PASSWORD)
     invited = petra("dso", "enrol", "home 1", *ENROL, "--dir", place / "dso", "--out", place / "home-1.json")
     assert invited.exit_code == 0, invited.output
     (place / "day.csv").write_text("timestep,produced_watts,consumed_watts\n0,3000,500\n", encoding="utf-8")
@@ -74,6 +68,12 @@ def make_microgrid(place: Path) -> Microgrid:
         PASSWORD,
     )
     return Microgrid(place=place, dso=place / "dso", home=place / "home")
+
+
+def new_dso(place: Path) -> NewDso:
+    """Return what the DSO is made of."""
+    scenario = load_scenario("case-study")
+    return NewDso(deployment=place / "deployment.json", key=place / "dso.key", scenario=scenario, work=WORK)
 
 
 def snapshot(directory: Path) -> dict[str, str]:
