@@ -84,6 +84,8 @@ def feeder_safety(state: DsoState, request: Request, now: int) -> Grant | Refusa
 def funds(state: DsoState, request: Request, now: int) -> Grant | Refusal:
     """Refuse more money than the account has above what its open promises hold."""
     asked = sum(asset.amount for asset in request.assets)
+    if not asked:
+        return Grant(request=request)
     free = state.books.balance(request.member.address) - held(state, request.member)
     if asked > max(0, free):
         return Refusal(reason=GrantReason.INSUFFICIENT_FUNDS, arguments=(asked, max(0, free)))
@@ -95,6 +97,8 @@ def collateral(state: DsoState, request: Request, now: int) -> Grant | Refusal:
 
     The money that the same request takes away is gone by then.
     """
+    if not any(asset.power > 0 for asset in request.assets):
+        return Grant(request=request)
     member = request.member
     needed = held(state, member)
     for timestep, granted in with_request(state, request):
@@ -103,7 +107,7 @@ def collateral(state: DsoState, request: Request, now: int) -> Grant | Refusal:
         )
     asked = sum(asset.amount for asset in request.assets)
     limit = state.books.balance(member.address) - asked + member.credit_limit
-    if any(asset.power > 0 for asset in request.assets) and needed > limit:
+    if needed > limit:
         return Refusal(reason=GrantReason.COLLATERAL, arguments=(needed, limit))
     return Grant(request=request)
 
@@ -145,5 +149,7 @@ def held(state: DsoState, member: Member) -> int:
 
 def _collateral_of(state: DsoState, timestep: int, granted: Granted) -> int:
     promised = max(0, granted.production - granted.production_deposited)
+    if not promised:
+        return 0
     price = schedule_in_force(state.policy.schedules, timestep).imbalance
     return payment_rounded_up(energy_of(promised, 1, state.terms.timestep_seconds), price)
