@@ -1,11 +1,13 @@
 """Homes with far more sun and load than they may send and draw: those that keep to their envelopes, and those not."""
 
+import json
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from petra.play.world import World
+from petra.play.world import World, build_world
 from petra.scenario.load import parse_scenario
 from petra.scenario.schema import HoldsBack, HomeOverride
 from tests.simulation.community import FIRST_INDEX, SCENARIO, make_home, make_world, play
@@ -117,3 +119,25 @@ def test_curtailment_schedule_is_told_obeyed_and_settled(holds_back: HoldsBack, 
             -700,
             -700,
         )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("holds_back", "overloads"), [("both", False), ("nothing", True)])
+def test_grid_is_safe_as_long_as_homes_keep_to_their_envelopes(
+    holds_back: HoldsBack, overloads: bool, tmp_path: Path
+) -> None:
+    """On the stressed feeder, solved by AC power flow; where they do not, each of them is reported and granted less."""
+    text = (files("petra.scenario") / "shipped" / "rural-stress.toml").read_text(encoding="utf-8")
+    text = text.replace("[community]", f'[community]\nholds_back = "{holds_back}"') + STANDING
+    world = build_world(parse_scenario(text, "stressed"), "stressed", Path())
+    play(world, 1, tmp_path / "run")
+    run = read_evidence(tmp_path / "run")
+    solved = json.loads((tmp_path / "run" / "grid.json").read_text())
+    assert (solved["metered"]["violations"] > 10) is overloads
+    assert solved["granted"]["violations"] == 0
+    paid = {
+        key for key, one in run.settled.items() if one["lines"].get("outside-envelope", [0])[0] > 5 * 900
+    }
+    assert {(note["home"], note["timestep"]) for note in run.notes["envelope-broken"]} == paid
+    assert bool(paid) is overloads
+    assert ("Standing" in {note["reason"] for note in run.notes["refused"]}) is overloads

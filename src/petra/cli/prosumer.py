@@ -1,6 +1,7 @@
 """`petra prosumer`: a home as a service."""
 
 import json
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,9 @@ from petra.cli.guard import guarded
 from petra.cli.services import AsJson, Directory, PasswordFile, read_password, run_service, standing, told
 
 if TYPE_CHECKING:
+    from petra.runtime.config import HomeConfig
     from petra.runtime.operation import Running
+    from petra.store.database import Database
 
 app = typer.Typer(no_args_is_help=True, help="Let a home trade by itself.")
 
@@ -108,4 +111,30 @@ def status(*, directory: Directory, json_output: AsJson = False) -> None:
         config = HomeConfig.load(directory)
         with closing(Database.open(config.database)) as database:
             facts = {"enrolled": Settings(database).get(ENROLLED) is not None} | standing(config, database)
+            facts["curtailments"] = _curtailments(config, database)
         typer.echo(json.dumps(facts) if json_output else told(facts))
+
+
+def _curtailments(config: "HomeConfig", database: "Database") -> dict[str, int]:
+    """Return what the DSO lets flow at the meter in this timestep and the next: whoever controls the home asks."""
+    import sqlalchemy as sql
+
+    from petra.domain.messages import Curtailment, Direction, Kind
+    from petra.network.deployment import read_deployment
+    from petra.roles.curtailments import limit_of
+    from petra.store.tables import messages
+    from petra.wire.envelope import open_envelope, signature_domain
+
+    deployment = read_deployment(config.path(config.home.deployment))
+    domain = signature_domain(deployment.chain_id, deployment.contract)
+    where = (messages.c.kind == Kind.CURTAILMENT.value, messages.c.direction == "in")
+    rows = database.read(sql.select(messages.c.raw).where(*where))
+    bodies = [open_envelope(bytes(row.raw), domain).body for row in rows]
+    signals = [body for body in bodies if isinstance(body, Curtailment)]
+    current = deployment.terms.timeline.current(int(time.time()))
+    limits = {
+        f"{way.value}_watts_{when}": limit_of(signals, timestep, way)
+        for when, timestep in (("now", current), ("next", current + 1))
+        for way in Direction
+    }
+    return {name: limit for name, limit in limits.items() if limit is not None}

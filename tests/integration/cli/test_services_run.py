@@ -13,6 +13,7 @@ from threading import Event
 
 import pytest
 
+from petra.network.deployment import read_deployment
 from petra.network.ports import choose_ports
 from petra.network.secret_files import write_secret
 from petra.processes import ChildProcess, free_port
@@ -98,6 +99,18 @@ def prepare(services: Services, node: str) -> None:
     create_home(place / "home", NewHome(invitation=invitation, profile=place / "day.csv", work=WORK), PASSWORD)
 
 
+def bound_and_freeze(services: Services, dso: Path, home: Path) -> None:
+    """Let the operator curtail the home's export for some minutes to come, and stop all withdrawals."""
+    timeline = read_deployment(home / "deployment.json").terms.timeline
+    start = timeline.current(int(time.time())) + 2  # noqa: TID251 the services live by the wall clock
+    timesteps = ("--start-timestep", start, "--end-timestep", start + 60)
+    services.ask(
+        *("dso", "curtail", "--dir", dso, "--direction", "export", "--limit-watts", "700", "--home", "home 1"),
+        *(str(word) for word in timesteps),
+    )
+    services.ask("dso", "freeze", "--dir", dso)
+
+
 @pytest.mark.anvil
 @pytest.mark.slow
 def test_home_joins_is_granted_and_is_revoked(node: str, services: Services) -> None:
@@ -109,17 +122,21 @@ def test_home_joins_is_granted_and_is_revoked(node: str, services: Services) -> 
     def status() -> dict[str, object]:
         return dict(json.loads(services.ask("dso", "status", "--dir", dso_directory, "--json")))
 
-    def grants() -> list[object]:
-        kind = ("--kind", "withdrawalGranted", "--json")
-        return list(json.loads(services.ask("evidence", "show", "--dir", home_directory, *kind))["messages"])
+    def heard(kind: str) -> list[object]:
+        shown = services.ask("evidence", "show", "--dir", home_directory, "--kind", kind, "--json")
+        return list(json.loads(shown)["messages"])
 
     dso = services.start("dso", "dso")
     services.until(lambda: status()["ready"] == "yes")
     assert "another process uses these keys" in services.ask("dso", "run", "--dir", dso_directory, code=2)
     home, meter = services.start("prosumer", "home"), services.start("meter", "home/meter")
     services.until(lambda: status()["members"] == 1)
-    services.until(lambda: grants() != [])
+    services.until(lambda: heard("withdrawalGranted") != [])
     assert not (home_directory / "invitation.json").exists()
+    bound_and_freeze(services, dso_directory, home_directory)
+    services.until(lambda: heard("curtailment") != [] and heard("failedWithdrawal") != [])
+    limits = ("prosumer", "status", "--dir", home_directory, "--json")
+    services.until(lambda: json.loads(services.ask(*limits))["curtailments"].get("export_watts_now") == 700)
     services.ask("dso", "revoke", "home 1", "--dir", dso_directory)
     services.until(lambda: status()["revoked"] == 1)
     for process in (dso, home, meter):

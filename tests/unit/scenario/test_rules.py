@@ -70,6 +70,14 @@ def test_rules_read_the_same_in_the_file_of_a_dso(tmp_path: Path) -> None:
     assert DsoConfig.load(tmp_path).rule == config.rule
 
 
+def test_rules_of_the_manual_are_rules(tmp_path: Path) -> None:
+    """The tables that docs/how-to/set-withdrawal-rules.md shows can stand in the file of a DSO."""
+    page = Path(__file__).parents[3].joinpath("docs", "how-to", "set-withdrawal-rules.md").read_text(encoding="utf-8")
+    shown = page.split("```toml\n")[1].split("```")[0]
+    (tmp_path / "dso.toml").write_text(DSO.to_toml() + shown, encoding="utf-8")
+    assert [one.kind for one in DsoConfig.load(tmp_path).rule] == ["window", "quota"]
+
+
 def test_rules_belong_to_a_services_birth() -> None:
     """A diary replays only under the rules that it was written with; without rules it is the birth of old."""
     rules = parse_scenario(GOOD + ALL, "small.toml").dso.rule

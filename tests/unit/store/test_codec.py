@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from petra.domain.blocks import Checkpoint, LedgerRecord, Outcome
 from petra.domain.events import AssetDeposited, LedgerEvent, MarketUnlocked
-from petra.domain.messages import PriceSchedule, RequestedAsset, WithdrawAssets
-from petra.domain.terms import Terms
+from petra.domain.messages import Direction, PriceSchedule, RequestedAsset, WithdrawAssets
+from petra.domain.terms import Address, Terms
 from petra.domain.timeline import Interval
 from petra.errors import StoreError
-from petra.roles.effects import Measured, Phase, Woken
+from petra.roles.effects import CurtailmentOrdered, Frozen, Measured, Order, Phase, Unfrozen, Woken
+from petra.runtime.diary_rows import from_payload, to_payload
 from petra.store.codec import decode, encode
 
 MEASURED = Measured(timestep=1, produced=2, consumed=3)
@@ -116,6 +117,23 @@ def test_values_that_look_alike_are_told_apart() -> None:
 def test_any_integers_come_back(numbers: list[int]) -> None:
     """However large: JSON has no bound, and no float is made of them."""
     assert decode(tuple[int, ...], encode(tuple[int, ...], tuple(numbers))) == tuple(numbers)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        Frozen(),
+        Frozen(until=1_800_000_000),
+        Unfrozen(),
+        CurtailmentOrdered(direction=Direction.IMPORT, limit_watts=None, start=1, end=2),
+        CurtailmentOrdered(direction=Direction.EXPORT, limit_watts=0, start=1, end=2, accounts=(Address("0x1"),)),
+    ],
+)
+def test_every_order_of_an_operator_comes_back_equal(order: Order) -> None:
+    """From the table of orders, and from the diary."""
+    kind: Any = Order
+    assert decode(kind, encode(kind, order)) == order
+    assert from_payload(to_payload(order)) == order
 
 
 def test_every_event_of_the_ledger_has_a_form() -> None:
