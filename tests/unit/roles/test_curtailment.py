@@ -164,6 +164,17 @@ def test_seller_that_obeys_a_curtailment_pays_no_penalty() -> None:
     check_books(desk)
 
 
+def test_silent_home_is_assumed_to_obey() -> None:
+    """Without a reading no more than what may flow is assumed: nobody is penalised for what nobody measured."""
+    desk = Desk()
+    desk.give(order(300, direction=IMPORT))
+    for k in range(FIRST, K + 1):
+        desk.settle(k)
+    settled = desk.state.settled[K][desk.members["a"].address]
+    assert settled.provisional and settled.consumed == 300 * T
+    assert LineKind.OUTSIDE_ENVELOPE not in {line.kind for line in settled.lines}
+
+
 def test_use_beyond_a_curtailment_is_a_broken_envelope() -> None:
     """What was sold and sent in spite of it is not counted as delivered, and pays on top."""
     desk = Desk()

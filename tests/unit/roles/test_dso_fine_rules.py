@@ -144,6 +144,21 @@ def test_energy_of_a_period_counts_what_is_held() -> None:
     assert reason(desk.ask("b", desk.asset(power=4_000, start=8))) is None
 
 
+def test_energy_of_a_period_outlives_the_bills() -> None:
+    """What is billed is forgotten, but for what a rule of the period still counts."""
+    for rules, held in (((PeriodEnergy(limit_wh=1_000, period_timesteps=20),), [5]), ((), [])):
+        desk = desk_with(*rules, billing_timesteps=4)
+        assert reason(desk.ask("a", desk.asset(power=3_000, start=5))) is None
+        for timestep in range(2, 6):
+            desk.settle(timestep)
+        at = desk.state.cut_off(5) + 3_601
+        desk.give(Woken(phase=Phase.BILL, timestep=5), at)
+        assert desk.state.billed_through == 5
+        assert sorted(desk.state.granted[desk.members["a"].address]) == held
+        refused = reason(desk.ask("a", desk.asset(power=1_001, start=13), now=at))
+        assert refused is (GrantReason.PERIOD_ENERGY if rules else None)
+
+
 @pytest.mark.parametrize("power", [1_000, -1_000])
 def test_ramp_is_held_against_granted_neighbours(power: int) -> None:
     """A step of more than the limit is refused upwards and downwards; a neighbour without a grant does not count."""

@@ -186,6 +186,20 @@ def test_no_more_is_withdrawn_than_can_be_delivered_or_is_needed(low: int, media
     assert withdrawable(low, median) == power
 
 
+@pytest.mark.parametrize(("forecast", "asked"), [(519, [500, 200, 100]), (-519, [-500, -200, -100]), (99, [])])
+def test_home_asks_in_lots(forecast: int, asked: list[int]) -> None:
+    """It never asks for more than it forecasts, nor for a part of a lot, the first time or after a refusal."""
+    home = Home(forecast, lot_watts=100)
+    sent = request(home.wake(Phase.FORECAST, begin(4)))
+    powers = []
+    while sent is not None:
+        assert isinstance(sent.body, WithdrawAssets)
+        powers.append(sent.body.assets[0].power)
+        failed = FailedWithdrawal(request_id=sent.message_id, anon_address=home.plan.pseudonym, reason="Ramp")
+        sent = request(home.hear(failed, message_id=len(powers).to_bytes(16)))
+    assert powers == asked
+
+
 @pytest.mark.parametrize(
     ("home", "schedules"),
     [(Home(500, participates=False), 1), (Home(9), 1), (Home(-9), 1), (Home(0), 1), (Home(500), 0)],
