@@ -199,6 +199,19 @@ class SafetyLedger:
         voltages = tree.voltages(self._coefficients, self.bounds(timestep))
         return dict(zip(self._coefficients.nodes[1:], voltages[1:], strict=True))
 
+    def used(self, timestep: int) -> dict[str, float]:
+        """Return by kind of limit the largest share that any outcome of a timestep may use of it."""
+        bounds, feeder = self.bounds(timestep), self._coefficients
+        shares = tree.loadings(feeder, bounds)
+        fall, rise = bounds[tree.SOURCE].fall / feeder.fall_limit, bounds[tree.SOURCE].rise / feeder.rise_limit
+        lines = max(shares[tree.BUSBAR + 1 :], default=0.0)
+        return {"line": lines, "transformer": shares[tree.BUSBAR], "voltage fall": fall, "voltage rise": rise}
+
+    @property
+    def timesteps(self) -> int:
+        """How many timesteps have bounds of their own."""
+        return len(self._trees)
+
     def rebuilt(self) -> "SafetyLedger":
         """Return a ledger computed anew from this one's integers."""
         return SafetyLedger(

@@ -34,6 +34,7 @@ from petra.runtime.agenda import Boundaries
 from petra.runtime.config import DsoConfig, HomeConfig, MeterConfig, Node
 from petra.runtime.draws import Draws
 from petra.runtime.dso_tables import DsoTables, Members
+from petra.runtime.figures import DsoFigures, link_figures
 from petra.runtime.ledger_worker import LedgerWorker
 from petra.runtime.links import Links
 from petra.runtime.parts import dso_part, home_part, meter_part
@@ -98,17 +99,24 @@ def build_dso(directory: Path, password: str, *, standby: bool = False) -> Servi
         transactions = TransactionStore(base.database, lease)
         _refuse_restored(base, transactions, chain)
         state = dso_state(config, base.deployment, base.database)
-        tables = DsoTables(base.database, state)
+        tables, figures = DsoTables(base.database, state), DsoFigures(state)
+
+        def with_round(connection: sql.Connection, current: Round) -> None:
+            tables.write(connection, current)
+            figures.follow(current)
+
         seconds = config.dso.lease_seconds
         records = Records(
-            base.database, transactions, lease=lease, lease_seconds=seconds, with_round=tables.write
+            base.database, transactions, lease=lease, lease_seconds=seconds, with_round=with_round
         )
         link, board = _doors(config, base, state, opened)
         ledger = _ledger(base, chain, config.dso, transactions=transactions, records=records, link=link)
         differences = partial(_differences, state, tables)
         part = dso_part(state, OrderStore(base.database), differences, board.look)
         step = config.fabric.answer_step_ms
-        return _service(base, part, records, link, ledger=ledger, closing=opened.pop_all(), answer_step_ms=step)
+        service = _service(base, part, records, link, ledger=ledger, closing=opened.pop_all(), answer_step_ms=step)
+        service.figures = lambda: (*figures.shown(), *link_figures(link))
+        return service
 
 
 def build_home(directory: Path, password: str) -> Service:
@@ -369,6 +377,7 @@ def _service(
     answer_step_ms: int = 0,
 ) -> Service:
     return Service(
+        figures=partial(link_figures, link),
         part=part,
         records=records,
         link=link,

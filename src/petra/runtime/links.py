@@ -4,6 +4,7 @@ Decides: which link a message takes: the first that reaches its recipient. Knows
 Invariant: what came by a link is answered there.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -11,6 +12,7 @@ from typing import Protocol, runtime_checkable
 from petra.domain.terms import Address
 from petra.fabric.postbox import Returning
 from petra.ports import Arrival, Link
+from petra.runtime.figures import Counting
 
 
 @runtime_checkable
@@ -35,6 +37,11 @@ class Links:
         for other in others:
             if isinstance(other, Ringing):
                 other.on_arrival = first.wake
+
+    @property
+    def refusals(self) -> Counter[str]:
+        """What any of them refused, by reason."""
+        return sum((Counter(dict(link.refusals)) for link in self._all if isinstance(link, Counting)), Counter())
 
     def wait(self, seconds: float) -> None:
         """Return when something has come over the first link, when `wake` was called, or after so many seconds."""

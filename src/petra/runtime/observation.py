@@ -6,7 +6,7 @@ Invariant: no metric names an account, a home or a pseudonym, and nothing can be
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
@@ -17,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from petra.errors import InputError
+from petra.runtime.figures import Figure
 
 SILENT_SECONDS: Final = 30.0  # a loop that has not come round for so long is stuck: a round waits 0.25 s at most
 _POLL_SECONDS: Final = 0.1  # how soon it sees that it shall end
@@ -50,6 +51,11 @@ class Watched(Protocol):
     @property
     def ledger(self) -> Worker | None:
         """The way to the ledger; meters have none."""
+        ...
+
+    @property
+    def figures(self) -> Callable[[], Sequence[Figure]]:
+        """What else it shows; called from the metrics' thread."""
         ...
 
 
@@ -113,6 +119,15 @@ class _ServiceCollector(Collector):
         if service.ledger is not None:
             yield _gauge("petra_ledger_up", "1 while the node answers.", service.ledger.trouble is None)
             yield _gauge("petra_ledger_head_block", "Number of the newest block seen.", service.ledger.head)
+        yield from map(_family, service.figures())
+
+
+def _family(figure: Figure) -> Metric:
+    family = CounterMetricFamily if figure.counts else GaugeMetricFamily
+    metric = family(figure.name, figure.about, labels=[figure.label] if figure.label else [])
+    for value, number in figure.values.items():
+        metric.add_metric([value] if figure.label else [], float(number))
+    return metric
 
 
 def _gauge(name: str, help_text: str, value: float) -> GaugeMetricFamily:

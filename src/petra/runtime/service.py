@@ -41,6 +41,7 @@ from petra.roles.effects import (
 from petra.runtime.agenda import Agenda, Boundaries
 from petra.runtime.diary_rows import Boundary, LedgerNews, MessageName, Named
 from petra.runtime.draws import Draws
+from petra.runtime.figures import Figure
 from petra.runtime.ledger_worker import LedgerWorker
 from petra.runtime.records import DiaryRow, Records, Round
 from petra.store.messages import StoredMessage
@@ -91,6 +92,7 @@ class Service:
         now: the unix second of the last round; it never goes back.
         number: of the last event that the role took.
         answer_step_ms: messages leave at multiples of so many milliseconds; 0 = at once.
+        figures: what it shows beside what all services show; called from any thread.
     """
 
     part: Part
@@ -109,6 +111,7 @@ class Service:
     agenda: Agenda = field(default_factory=Agenda)
     number: int = 0
     answer_step_ms: int = 0
+    figures: Callable[[], Sequence[Figure]] = tuple
     _sequences: dict[tuple[Address, Address], int] = field(default_factory=dict)
     _looked_at: float = 0.0  # when orders were last asked for
     _ended: set[str] = field(default_factory=set)  # intents whose outcome the role has heard

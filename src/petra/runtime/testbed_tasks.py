@@ -5,7 +5,7 @@ read. Everything else is the same as in `petra dso run` and the other verbs.
 Invariant: an order's arguments are plain JSON values; whatever ends a task stands in the service's own log.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from petra.runtime.config import (
     StrategySection,
 )
 from petra.runtime.creation import METER_FOLDER, PROFILE_FILE, NewHome, create_home
+from petra.runtime.figures import Figure
 from petra.runtime.joining import join
 from petra.runtime.ledger_worker import LedgerWorker
 from petra.runtime.logs import Log, opened_log
@@ -114,6 +115,10 @@ class _Announced:
     @property
     def ledger(self) -> LedgerWorker | None:
         return self.service.ledger
+
+    @property
+    def figures(self) -> Callable[[], Sequence[Figure]]:
+        return self.service.figures
 
     def start(self) -> None:
         self.service.start()

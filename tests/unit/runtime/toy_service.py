@@ -1,10 +1,12 @@
 """The smallest service: it counts. As a program it runs until it is told to stop: tests send it signals."""
 
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 
 from petra.errors import InputError, StoreError
+from petra.runtime.figures import Figure
 from petra.runtime.logs import opened_log
 from petra.runtime.operation import Supervisor, run
 
@@ -33,6 +35,7 @@ class ToyService:
     closed: bool = False
     postbox: list[bytes] = field(default_factory=lambda: [b"one", b"two"])
     ledger: ToyWorker | None = field(default_factory=ToyWorker)
+    figures: Callable[[], Sequence[Figure]] = tuple
 
     def start(self) -> None:
         """Replay nothing."""
