@@ -12,6 +12,7 @@ from petra.report.charts import Figure, Frame
 from petra.report.energy import TimestepEnergy
 from petra.report.facts import Facts
 from petra.report.feeder_map import feeder_map
+from petra.report.feeder_profile import voltage_profile
 from petra.report.feeder_rows import feeder_rows
 from petra.report.feeder_states import volts, worst_state
 from petra.report.feeder_tree import Grid
@@ -19,10 +20,11 @@ from petra.report.figures import timestep_axis, timestep_frame
 from petra.report.sections import View
 from petra.report.words import NOTHING, LocalTime, kwh, number, percent
 
+JUDGED = ("over a limit", "highest loading", "lowest voltage", "highest voltage")
 RULES = {
     "none": "no rule",
-    "limits": "a limit for each home (the paper's)",
-    "connection": "a total at the transformer",
+    "limits": "own limits (the paper's)",
+    "connection": "transformer total",
     "feeder": "safety ledger",
 }
 
@@ -32,11 +34,12 @@ def drawings(grid: Grid, facts: Facts, timesteps: Sequence[TimestepEnergy], time
     drawn = (
         rules(grid),
         feeder_map(grid, facts, time),
+        voltage_profile(grid, facts, time),
         feeder_rows(grid, facts, time, "metered"),
         feeder_rows(grid, facts, time, "granted"),
         loading(grid, facts, timesteps, time),
     )
-    return {figure.name: figure for figure in drawn}
+    return {figure.name: figure for figure in drawn if figure is not None}
 
 
 def views(grid: Grid) -> dict[str, View]:
@@ -117,32 +120,16 @@ def rules(grid: Grid) -> Figure:
 
 
 def comparison(grid: Grid) -> View:
-    """Return what every rule would have granted and what the feeder would have carried."""
-    rows = []
-    for one in grid["comparison"]["rules"]:
-        name = RULES[one["rule"]] + (", in force" if one.get("in_force") else "")
-        if "impossible" in one:
-            rows.append((name, *[NOTHING] * 9))
-            continue
-        asked = (kwh(one["granted_production"]), kwh(one["granted_consumption"]))
-        refused = f"{number(one['refused'])} of {number(one['asked'])}"
-        rows.append((name, *asked, refused, *_judged(one["metered"]), *_judged(one["granted"])))
+    """Return what every rule would have granted and what the feeder would have carried, a rule a column."""
+    verdicts = grid["comparison"]["rules"]
+    names = [RULES[one["rule"]] + (", in force" if one.get("in_force") else "") for one in verdicts]
+    told = [[NOTHING] * (4 + 2 * len(JUDGED)) if "impossible" in one else _told(one) for one in verdicts]
+    rows = ("requests", "of these refused", "production granted, kWh", "consumption granted, kWh")
+    labels = [*rows, *(f"{what}: {quantity}" for what in ("metered", "worst corners") for quantity in JUDGED)]
     return View(
         caption="The same requests under every rule (voltages as fractions of the rated)",
-        groups=(("", 1), ("granted", 3), ("metered", 3), ("worst corners of what was granted", 3)),
-        columns=(
-            "rule",
-            "production kWh",
-            "consumption kWh",
-            "refused",
-            "over a limit",
-            "highest loading",
-            "voltages",
-            "over a limit",
-            "highest loading",
-            "voltages",
-        ),
-        rows=rows,
+        columns=("", *names),
+        rows=list(zip(labels, *told, strict=True)),
     )
 
 
@@ -151,7 +138,7 @@ def impossible(grid: Grid) -> list[tuple[str, list[str]]]:
     told = []
     for one in grid["comparison"]["rules"]:
         if problems := one.get("impossible"):
-            first, *others = problems
+            first, *others = (problem.removeprefix(f"{grid['feeder']}: ") for problem in problems)
             told.append((RULES[one["rule"]], [first, *others[-1:]]))
     return told
 
@@ -215,12 +202,19 @@ def _loading(solved: Mapping[str, Any]) -> float:
     return float(max(solved["worst"]["transformer_loading"], solved["worst"]["line_loading"]))
 
 
-def _judged(solved: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return how many outcomes exceed a limit, the highest loading, and the lowest and highest voltage."""
+def _told(one: Mapping[str, Any]) -> list[str]:
+    """Return one rule's figures from top to bottom."""
+    granted = (kwh(one["granted_production"]), kwh(one["granted_consumption"]))
+    return [number(one["asked"]), number(one["refused"]), *granted, *_judged(one["metered"]), *_judged(one["granted"])]
+
+
+def _judged(solved: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Return the figures that JUDGED names."""
     worst, collapsed = solved["worst"], solved["without_solution"]
     count = f"{number(solved['violations'])} of {number(solved['outcomes'])}"
     return (
         f"{count} ({number(collapsed)} without solution)" if collapsed else count,
         percent(_loading(solved), 0),
-        f"{number(worst['voltage_min'], 3)}\N{EN DASH}{number(worst['voltage_max'], 3)}",
+        number(worst["voltage_min"], 3),
+        number(worst["voltage_max"], 3),
     )

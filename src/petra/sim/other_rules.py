@@ -38,8 +38,8 @@ from petra.sim.grid_day import (
 
 RULES: tuple[GridRule, ...] = ("none", "limits", "connection", "feeder")
 GRID_REASONS = {GrantReason.NETWORK, GrantReason.PRODUCTION_CAPACITY, GrantReason.CONSUMPTION_CAPACITY}
-# Nodes times corners that are solved for one rule, about a second of the solver's time.
-CORNER_NODES_MAX = 1_200_000
+# Nodes times corners that are solved for one rule, about two seconds of the solver's time.
+CORNER_NODES_MAX = 2_000_000
 
 
 class Request(NamedTuple):

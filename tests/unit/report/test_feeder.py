@@ -34,9 +34,9 @@ def solved(timesteps: int) -> dict[str, Any]:
         "rule": "limits",
         "limits": {"loading": 1.0, "voltage_min": 0.9, "voltage_max": 1.1},
         "links": {
-            "n1": {"above": "mv", "element": "t1"},
-            "n2": {"above": "n1", "element": "l1"},
-            "n3": {"above": "n1", "element": "<l2>"},
+            "n1": {"above": "mv", "element": "t1", "metres": 0.0},
+            "n2": {"above": "n1", "element": "l1", "metres": 40.0},
+            "n3": {"above": "n1", "element": "<l2>", "metres": 25.5},
         },
         "first_timestep": small_journal()[0]["first_timestep"],
         "metered": metered,
@@ -98,14 +98,15 @@ def test_page_draws_every_link_and_node_with_what_it_carried(tmp_path: Path) -> 
     assert "for some of it no power flow has a solution" in page
     assert page.count('<path class="wire over"') > 2 and '<path class="strip over"' in page
     assert "&lt;l2&gt;: 10" in page and "<l2>" not in page
-    assert page.count("<figure id=\"fig-feeder-") == 3
+    assert page.count('<figure id="fig-feeder-') == 4
 
 
 def test_page_tells_what_other_rules_would_have_done(tmp_path: Path) -> None:
     """Each rule has its row, the one in force is marked; a rule that could promise nothing says why and what helps."""
     page = page_of(tmp_path / "run", solved(timesteps_of_the_run()))
     assert "The homes' 6 first requests" in page and "2 requests that were refused for other reasons" in page
-    assert "no rule" in page and "a limit for each home (the paper&#39;s), in force" in page
+    assert "no rule" in page and "own limits (the paper&#39;s), in force" in page
+    assert '<th scope="row" class="text">worst corners: over a limit</th><td>3 of 16 (2 without solution)</td>' in page
     assert "The safety ledger could promise nothing here" in page
     assert "l1 may carry 200%;  40 % would be safe." in page and "another problem" not in page
     assert f"those of the {timesteps_of_the_run() - 1} timesteps for which most was asked" in page
