@@ -57,6 +57,7 @@ def live(
         target = out or Path("runs") / f"{world.scenario.run.name}-live"
         with run_directory(target, force=force) as directory:
             from petra.runtime.live import LiveSettings, play_live
+            from petra.sim import check_grid
 
             chains = _open_chains(_urls(rpc, network))
             settings = LiveSettings(
@@ -71,7 +72,10 @@ def live(
             summary = summarised(directory) | {
                 "transactions": result.transactions,
                 "reorganisations": result.reorganisations,
-                "alarms": list(result.alarms),
+                "alarms": [
+                    *result.alarms,
+                    *check_grid(replace(world, timestep_seconds=timestep_seconds), directory),
+                ],
                 "wall_seconds": round(time.monotonic() - begun, 3),
             }
             write_about(directory, world.scenario, 0, "live", summary)

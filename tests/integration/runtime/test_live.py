@@ -55,7 +55,7 @@ def test_bad_input_is_told_and_leaves_nothing(tmp_path: Path, arguments: tuple[s
 @pytest.mark.anvil
 @pytest.mark.slow
 def test_market_day_is_played_in_real_time(node: str, tmp_path: Path) -> None:
-    """Two timesteps of 10 s: what can be served is traded within seconds, and the books close."""
+    """Two timesteps of 10 s: what can be served is traded within seconds, the books close, the feeder is solved."""
     out = tmp_path / "out"
     done = live("--rpc", node, "--timesteps", "2", "--timestep-seconds", "10", "--out", str(out), "--json")
     assert done.returncode == 0, done.stderr
@@ -65,6 +65,8 @@ def test_market_day_is_played_in_real_time(node: str, tmp_path: Path) -> None:
     assert summary["alarms"] == [] and summary["books_problems"] == 0
     assert summary["post_to_accept_seconds"]["max"] <= 10
     assert len(list((out / "bills").iterdir())) == 9
+    grid = json.loads((out / "grid.json").read_text())
+    assert grid["metered"]["outcomes"] == 2 and 0 < grid["metered"]["worst"]["line_loading"] < 0.1
     report = subprocess.run(
         [sys.executable, "-m", "petra", "report", str(out)], capture_output=True, text=True, check=False
     )

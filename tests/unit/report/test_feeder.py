@@ -129,6 +129,10 @@ def test_day_that_could_not_be_solved_says_why(tmp_path: Path) -> None:
 
 def test_run_without_a_feeder_says_that_nothing_was_solved(tmp_path: Path) -> None:
     """The page names what it does not check."""
-    page = page_of(tmp_path / "run", None)
+    page_of(tmp_path / "run", None)
+    about = json.loads((tmp_path / "run" / "run.json").read_text())
+    about["scenario"]["data"] = {"source": "csv"}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(about))
+    page = write_report(tmp_path / "run").read_text()
     assert "no power flow is computed for this run: its data have no feeder" in page
     assert "Lines and voltages</h3>" not in page
