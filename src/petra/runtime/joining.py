@@ -44,7 +44,12 @@ def join(
         keys = Keystore.open(config.keys, password)
         try:
             domain = signature_domain(deployment.chain_id, deployment.contract)
-            agreed = enrol(keys, invitation, card, domain, patience_seconds=patience_seconds, goes_on=goes_on)
+            agreed = enrol(
+                *(keys, invitation, card, domain),
+                patience_seconds=patience_seconds,
+                goes_on=goes_on,
+                gateway_url=config.home.gateway_url if config.home.transport == "https" else "",
+            )
         finally:
             keys.close()
         with database.transaction() as connection:

@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
@@ -83,18 +84,33 @@ def services(tmp_path: Path) -> Iterator[Services]:
         yield Services(tmp_path, stack)
 
 
-def prepare(services: Services, node: str) -> None:
-    """Deploy, make the DSO with a door for probes, invite a home and make it."""
+def set_keys(path: Path, **changed: object) -> None:
+    """Change keys of a service's file that are in it."""
+    text = path.read_text(encoding="utf-8")
+    for key, value in changed.items():
+        text, count = re.subn(rf"(?m)^{key} = .*$", f"{key} = {json.dumps(value)}", text)
+        assert count == 1, key
+    path.write_text(text, encoding="utf-8")
+
+
+def prepare(
+    services: Services, node: str, *of_dso: str, enrol: Sequence[str] = ENROL, **changed: object
+) -> None:
+    """Deploy, make the DSO with a door for probes, invite a home and make it.
+
+    `of_dso` are more options of `petra dso init`, `enrol` those of the invitation; `changed` are keys of dso.toml
+    before the first run.
+    """
     place, deployment = services.place, services.place / "deployment.json"
     write_secret(place / "dso.key", SECRET)
     chain = ("--rpc", node, "--dso-key", place / "dso.key", "--block-seconds", "1", "--out", deployment)
     services.ask("deploy", *chain, "--timestep-seconds", "10", "--gate", "1", "--genesis-in", "0")
     origin = ("--deployment", deployment, "--dso-key", place / "dso.key")
-    services.ask("dso", "init", "--dir", place / "dso", *origin, "--block-seconds", "1")
-    path, (port,) = place / "dso" / "dso.toml", choose_ports(1)
-    path.write_text(path.read_text(encoding="utf-8").replace("metrics_port = 0", f"metrics_port = {port}"))
+    services.ask("dso", "init", "--dir", place / "dso", *origin, "--block-seconds", "1", *of_dso)
+    (port,) = choose_ports(1)
+    set_keys(place / "dso" / "dso.toml", metrics_port=port, **changed)
     invitation = place / "home-1.json"
-    services.ask("dso", "enrol", "home 1", *ENROL, "--dir", place / "dso", "--out", invitation)
+    services.ask("dso", "enrol", "home 1", *enrol, "--dir", place / "dso", "--out", invitation)
     (place / "day.csv").write_text("timestep,produced_watts,consumed_watts\n0,3000,500\n")
     create_home(place / "home", NewHome(invitation=invitation, profile=place / "day.csv", work=WORK), PASSWORD)
 
