@@ -24,6 +24,7 @@ from petra.runtime.nursery import Child, Nursery, children_of, end_children
 from petra.runtime.testbed_layout import PASSWORD_FILE, Place, Testbed, holder
 from petra.runtime.testbed_making import KEY_FILE, choose_homes, deploy_contract, invite, make_dso, write_profile
 from petra.runtime.testbed_play import ends_at
+from petra.scenario.rules import lot_of
 
 SERVE, MAKE_HOME = "petra.runtime.testbed_tasks:serve", "petra.runtime.testbed_tasks:make_home"
 _READY_SECONDS = 60.0
@@ -232,6 +233,7 @@ def _home_arguments(testbed: Testbed, world: World, home: HomeSetup, invitation:
             "retry_seconds": strategy.retry_seconds,
             "minimum_watts": strategy.minimum_watts,
             "spare_offers": strategy.spare_offers,
+            "lot_watts": lot_of(world.scenario.dso.rule, name, home.profile.node),
         },
     }
 

@@ -260,15 +260,19 @@ def built(rules: Iterable[RuleSection], capacity: Capacity) -> tuple[Rule, ...]:
 
 
 def contradictions(rules: Sequence[RuleSection]) -> list[str]:
-    """Return which windows together leave no time to anybody; windows of some homes or some dates only are left out."""
+    """Return which windows together leave no time of a day, or no day, to anybody; those of some homes are left out."""
     problems = []
-    always = [
-        (number, one)
-        for number, one in enumerate(rules, start=1)
-        if isinstance(one, WindowRule) and not (one.homes or one.first_date or one.last_date)
+    windows = [
+        (number, one) for number, one in enumerate(rules, start=1) if isinstance(one, WindowRule) and not one.homes
     ]
     for direction in Direction:
-        own = [(number, one) for number, one in always if direction in one.scope.directions]
+        own = [(number, one) for number, one in windows if direction in one.scope.directions]
+        only = [(number, one) for number, one in own if one.mode == "only"]
+        first = max((one.first_date for _, one in only if one.first_date), default=date.min)
+        if first > min((one.last_date for _, one in only if one.last_date), default=date.max):
+            numbers = " and ".join(str(number) for number, _ in only)
+            problems.append(f"rule {numbers}: contradictory windows leave no day for {direction.value}")
+        own = [(number, one) for number, one in own if not (one.first_date or one.last_date)]
         for zone in {one.timezone for _, one in own}:
             left = set(range(MINUTES_PER_DAY))
             same = [(number, one) for number, one in own if one.timezone == zone]

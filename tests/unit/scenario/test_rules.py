@@ -138,6 +138,15 @@ def test_contradictory_windows_are_refused(one: tuple[str, str, str], other: tup
     assert "[dso]: rule 1 and 2: contradictory windows leave no time of a day for import" in problem
 
 
+def test_windows_without_a_common_day_are_refused() -> None:
+    """One that ends before the other begins; those of one home are its own business."""
+    dates = ("last_date = 2016-05-01\n", "first_date = 2016-05-02\n")
+    one, other = (WINDOW.format("only", "06:00-12:00", "export") + text for text in dates)
+    (problem,) = problems_of(GOOD + one + other)
+    assert "rule 1 and 2: contradictory windows leave no day for export" in problem
+    assert parse_scenario(GOOD + one + 'homes = ["pv-1"]\n' + other, "small.toml")
+
+
 def test_windows_that_leave_a_minute_are_taken() -> None:
     """So are those of different directions."""
     text = GOOD + WINDOW.format("only", "06:00-12:01", "both") + WINDOW.format("never", "06:00-12:00", "import")
