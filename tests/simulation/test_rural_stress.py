@@ -86,6 +86,20 @@ def test_broken_promise_is_an_alarm(played: dict[GridRule, tuple[RunResult, Path
     assert len(told) == 2 and all("exceed a limit of the feeder" in alarm for alarm in told)
 
 
+def test_homes_that_break_their_envelopes_break_no_promise(
+    played: dict[GridRule, tuple[RunResult, Path]], tmp_path: Path
+) -> None:
+    """What is metered in timesteps with a broken envelope is told and no alarm; what was granted stays one."""
+    lines = (played["limits"][1] / "journal.jsonl").read_text()
+    world = stressed("feeder")
+    broken = [{"kind": "envelope-broken", "timestep": timestep} for timestep in range(1, world.last_timestep + 1)]
+    (tmp_path / "journal.jsonl").write_text(lines + "".join(json.dumps(note) + "\n" for note in broken))
+    (alarm,) = check_grid(world, tmp_path)
+    assert "of what was granted exceed a limit" in alarm
+    told = json.loads((tmp_path / "grid.json").read_text())
+    assert len(told["over"]) == told["metered"]["violations"] > 14 and len(told["envelopes_broken"]) == 28
+
+
 def test_worst_corners_hold_what_was_metered(played: dict[GridRule, tuple[RunResult, Path]]) -> None:
     """No loading and no voltage that was metered lies beyond the worst corners of what was granted, anywhere, ever."""
     told = json.loads((played["feeder"][1] / "grid.json").read_text())

@@ -25,7 +25,7 @@ BILL_FIELDS = {
 
 GRID_FIELDS = {
     *("feeder", "rule", "limits", "links", "first_timestep", "metered", "granted", "loading", "voltage", "comparison"),
-    *("granted_loading", "granted_voltage_low", "granted_voltage_high"),
+    *("granted_loading", "granted_voltage_low", "granted_voltage_high", "envelopes_broken", "promises_broken"),
 }
 
 

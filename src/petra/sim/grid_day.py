@@ -59,12 +59,16 @@ class GridDay:
     """A day on the feeder; `elements` and `nodes` name the columns of both courses.
 
     Attributes:
+        over: timesteps in which what was metered exceeds a limit.
+        broken: those in which some home was metered outside its envelope, which no grant covers.
         metered: one outcome a timestep, what really flowed. granted: every link's worst corners of what was granted.
     """
 
     first_timestep: int
     elements: tuple[str, ...]
     nodes: tuple[str, ...]
+    over: tuple[int, ...]
+    broken: tuple[int, ...]
     metered: Solved
     granted: Solved
     metered_course: Course
@@ -92,6 +96,8 @@ def grid_day(world: World, notes: Sequence[Note], corners: CornerSolver) -> Grid
         first_timestep=world.first_timestep,
         elements=flow.elements,
         nodes=flow.nodes,
+        over=tuple(world.first_timestep + int(row) for row in np.flatnonzero(flow.violations(metered))),
+        broken=tuple(sorted({note["timestep"] for note in notes if note["kind"] == "envelope-broken"})),
         metered=told_of_metered(flow, metered),
         granted=told_of_corners(flow, solved),
         metered_course=Course(loading=metered.loading, low=metered.voltage, high=metered.voltage),
@@ -101,6 +107,19 @@ def grid_day(world: World, notes: Sequence[Note], corners: CornerSolver) -> Grid
             high=np.stack([one.high for one in solved]),
         ),
     )
+
+
+def broken_promises(day: GridDay) -> list[str]:
+    """Say what the safety ledger promised and the power flow denies: homes that break their envelopes are not in it."""
+    promised = sorted(set(day.over) - set(day.broken))
+    broken = []
+    if promised:
+        kept = "" if not day.broken else ", though every home kept to its envelope then"
+        broken.append(f"{len(promised)} of {day.metered.outcomes} metered timesteps exceed a limit of the feeder{kept}")
+    if day.granted.violations:
+        outcomes = f"{day.granted.violations} of {day.granted.outcomes} outcomes of what was granted"
+        broken.append(f"{outcomes} exceed a limit of the feeder")
+    return broken
 
 
 def as_json(day: GridDay, feeder: Feeder, rule: str) -> dict[str, object]:
@@ -123,6 +142,9 @@ def as_json(day: GridDay, feeder: Feeder, rule: str) -> dict[str, object]:
         "limits": {"loading": 1.0, "voltage_min": feeder.voltage_min, "voltage_max": feeder.voltage_max},
         "links": links,
         "first_timestep": day.first_timestep,
+        "over": list(day.over),
+        "envelopes_broken": list(day.broken),
+        "promises_broken": broken_promises(day) if rule == "feeder" else [],
         "metered": solved_json(day.metered),
         "granted": solved_json(day.granted),
         "loading": _series(day.elements, metered.loading),

@@ -3,8 +3,9 @@
 Decides: which requests every rule is asked, in which order, and what a home would have done with its grant.
 Each home's first request for a timestep is put to each rule in the order of the DSO's answers; a home that is refused
 asks for half, twice, after everybody's first request, as homes do. What was refused for money, time or a quota is left
-out: no rule about the grid would have granted it. For the metered flow homes use what they used, and an inverter gives
-what the sun gave, held back to the home's own use and what it may export, whether anybody bought that or not.
+out: no rule about the grid would have granted it. For the metered flow homes use what they would and inverters give
+what the sun gives, whether anybody buys it or not, held back as that home holds back (`holds_back`); orders to curtail
+are not given again.
 Invariant: all rules are asked the same, and their worst corners are solved for the same timesteps.
 """
 
@@ -218,7 +219,7 @@ def _asked(
         counted=(asked, refused),
         corners=corners,
         timesteps=timesteps,
-        metered=_would_meter(world, notes, book.reservations),
+        metered=_would_meter(world, book.reservations),
     )
 
 
@@ -260,16 +261,19 @@ def _grants(
     return book.grant(home, changes)
 
 
-def _would_meter(world: World, notes: Sequence[Note], granted: Reservations) -> tuple[Floats, Floats]:
+def _would_meter(world: World, granted: Reservations) -> tuple[Floats, Floats]:
     """Return what all homes would have produced and consumed, watts of shape (timesteps, homes)."""
-    _, consumed = metered_watts(world, notes)
-    produced = np.zeros_like(consumed)
+    produced, consumed = np.zeros((2, len(delivered(world)), len(world.homes)))
     for row, timestep in enumerate(delivered(world)):
         boxes, index = granted.boxes(timestep), world.index_of(timestep)
         for column, home in enumerate(world.homes):
-            if home.override.delivers:
-                most = consumed[row, column] + boxes[home.profile.name].export_watts
-                produced[row, column] = min(home.profile.production_watts[index], most)
+            box, used = boxes[home.profile.name], home.profile.consumption_watts[index]
+            made = home.profile.production_watts[index] if home.override.delivers else 0
+            if home.holds_back != "nothing":
+                made = min(made, used + box.export_watts)
+            if home.holds_back == "both":
+                used = min(used, made + box.import_watts)
+            produced[row, column], consumed[row, column] = made, used
     return produced, consumed
 
 

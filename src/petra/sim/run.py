@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from petra.chain.client import LedgerClient, deploy, read_records
 from petra.domain.blocks import Block, Checkpoint, Intent, Outcome
@@ -167,15 +168,13 @@ def check_grid(world: World, directory: Path) -> Iterator[str]:
     """Solve the day on its feeder, where the data have one; a limit that the safety ledger broke is an alarm."""
     if world.feeder is None:
         return
-    rule = world.scenario.grid.rule
-    told, broken = _solved_grid(world, world.feeder, directory / "journal.jsonl")
+    told = _solved_grid(world, world.feeder, directory / "journal.jsonl")
     (directory / "grid.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
-    if rule == "feeder":
-        yield from broken
+    yield from told.get("promises_broken", ())
 
 
-def _solved_grid(world: World, feeder: Feeder, journal: Path) -> tuple[Mapping[str, object], list[str]]:
-    """Return what grid.json says, and which promises would be broken under the rule `feeder`."""
+def _solved_grid(world: World, feeder: Feeder, journal: Path) -> dict[str, Any]:
+    """Return what grid.json says."""
     from petra.grid.outcomes import CornerSolver  # noqa: PLC0415 a solver, which not every run needs
     from petra.grid.powerflow import PowerFlow  # noqa: PLC0415
     from petra.sim import grid_day, other_rules  # noqa: PLC0415
@@ -183,14 +182,8 @@ def _solved_grid(world: World, feeder: Feeder, journal: Path) -> tuple[Mapping[s
     nodeless = [home.profile.name for home in world.homes if home.profile.node is None]
     if nodeless:
         why = f"{', '.join(nodeless)}: the data name no node of the feeder, so nobody knows where their power flows"
-        return {"feeder": feeder.name, "rule": world.scenario.grid.rule, "impossible": why}, []
+        return {"feeder": feeder.name, "rule": world.scenario.grid.rule, "impossible": why}
     notes, corners = grid_day.read_notes(journal), CornerSolver(PowerFlow(feeder))
     day = grid_day.grid_day(world, notes, corners)
-    told = grid_day.as_json(day, feeder, world.scenario.grid.rule)
-    told["comparison"] = other_rules.comparison_json(other_rules.compare_rules(world, notes, corners))
-    broken = [
-        f"{solved.violations} of {solved.outcomes} outcomes of what {what} exceed a limit of the feeder"
-        for what, solved in (("was metered", day.metered), ("was granted", day.granted))
-        if solved.violations
-    ]
-    return told, broken
+    compared = other_rules.comparison_json(other_rules.compare_rules(world, notes, corners))
+    return grid_day.as_json(day, feeder, world.scenario.grid.rule) | {"comparison": compared}

@@ -39,6 +39,8 @@ def solved(timesteps: int) -> dict[str, Any]:
             "n3": {"above": "n1", "element": "<l2>", "metres": 25.5},
         },
         "first_timestep": small_journal()[0]["first_timestep"],
+        "envelopes_broken": [],
+        "promises_broken": [],
         "metered": metered,
         "granted": granted,
         "loading": {"t1": [1.25] + [0.5] * rest, "l1": [0.5] + [0.25] * rest, "<l2>": [0.1] * timesteps},
@@ -113,11 +115,12 @@ def test_page_tells_what_other_rules_would_have_done(tmp_path: Path) -> None:
 
 
 def test_broken_promise_stands_on_top(tmp_path: Path) -> None:
-    """Where the safety ledger was in force, an outcome that exceeds a limit is an alarm; elsewhere nobody promised."""
+    """What the run calls a broken promise is an alarm before anything else; elsewhere nobody promised."""
     grid = solved(timesteps_of_the_run())
     assert "A promise is broken" not in page_of(tmp_path / "limits", grid)
-    page = page_of(tmp_path / "feeder", grid | {"rule": "feeder"})
-    assert page.index("3 outcomes of what was granted exceed") < page.index('<section id="day">')
+    page = page_of(tmp_path / "feeder", grid | {"promises_broken": ["3 of 16 exceed"], "envelopes_broken": [5]})
+    assert page.index("3 of 16 exceed: see") < page.index('<section id="day">')
+    assert "In 1 of these timesteps some home was metered outside its envelope" in page
 
 
 def test_day_that_could_not_be_solved_says_why(tmp_path: Path) -> None:
