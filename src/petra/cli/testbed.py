@@ -128,25 +128,39 @@ def play(
 
 
 @app.command()
-def status(*, directory: Directory = DEFAULT_DIRECTORY, json_output: AsJson = False) -> None:
-    """Say which processes run.
+def status(
+    *,
+    directory: Directory = DEFAULT_DIRECTORY,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Compare the DSO's books, the ledger, the homes and the feeder too.")
+    ] = False,
+    json_output: AsJson = False,
+) -> None:
+    """Say which processes run, and with --compare whether books, ledger, homes and feeder agree (exit code 1 if not).
 
-    Example: petra testbed status
+    Example: petra testbed status --compare
     """
     with guarded():
         from petra.runtime.local_chain import chain_runs
         from petra.runtime.testbed import status as standings
+        from petra.runtime.testbed_consistency import consistency
         from petra.runtime.testbed_layout import read_testbed
 
         testbed = read_testbed(directory)
         found = standings(testbed)
+        differences = consistency(testbed) if compare else []
     chain = "network" if testbed.network else "runs" if chain_runs(testbed.directory) else "stopped"
     if json_output:
         services = [{"role": one.place.role, "name": one.place.name, "process": one.process_id} for one in found]
-        typer.echo(json.dumps(_facts(testbed) | {"chain": chain, "services": services}))
-        return
-    typer.echo(f"chain  {testbed.rpc[0]}  {chain}")
-    typer.echo("\n".join(map(_told, found)))
+        compared = {"differences": differences} if compare else {}
+        typer.echo(json.dumps(_facts(testbed) | {"chain": chain, "services": services} | compared))
+    else:
+        typer.echo(f"chain  {testbed.rpc[0]}  {chain}")
+        typer.echo("\n".join(map(_told, found)))
+        if compare:
+            typer.echo("\n".join(differences) or "books, ledger, homes and feeder agree")
+    if differences:
+        raise typer.Exit(1)
 
 
 @app.command()

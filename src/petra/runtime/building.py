@@ -111,8 +111,7 @@ def build_dso(directory: Path, password: str, *, standby: bool = False) -> Servi
         )
         link, board = _doors(config, base, state, opened)
         ledger = _ledger(base, chain, config.dso, transactions=transactions, records=records, link=link)
-        differences = partial(_differences, state, tables)
-        part = dso_part(state, OrderStore(base.database), differences, board.look)
+        part = dso_part(state, OrderStore(base.database), partial(differences, state, tables), board.look)
         step = config.fabric.answer_step_ms
         service = _service(base, part, records, link, ledger=ledger, closing=opened.pop_all(), answer_step_ms=step)
         service.figures = lambda: (*figures.shown(), *link_figures(link))
@@ -187,8 +186,8 @@ def build_meter(directory: Path, password: str) -> Service:
         return _service(base, part, records, Links(*clients), closing=opened.pop_all())
 
 
-def _differences(state: DsoState, tables: DsoTables) -> list[str]:
-    """Return what disagrees with the rebuilt state: tables, and the feeder's book."""
+def differences(state: DsoState, tables: DsoTables) -> list[str]:
+    """Return what disagrees with a rebuilt state: its tables, and its book of the feeder."""
     agrees = state.grid is None or state.grid.agrees_with(state.kept())
     return tables.differences() + ([] if agrees else ["the feeder's book holds other grants than the DSO's books"])
 

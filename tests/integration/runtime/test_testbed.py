@@ -63,6 +63,8 @@ def test_a_testbed_comes_up_is_found_goes_on_and_leaves_nothing(tmp_path: Path) 
         assert None not in processes.values()
         assert len(set(processes.values())) == 5  # each is a process of its own
         os.kill(processes["dso"] or 0, signal.SIGKILL)
+        compared = petra("testbed", "status", "--compare", "--dir", directory)
+        assert (compared.exit_code, "homes and feeder agree" in compared.stdout) == (0, True)
         told = petra("testbed", "status", "--dir", directory, "--json")
         states = {one["name"]: one["process"] for one in json.loads(told.stdout)["services"]}
         assert states == processes | {"dso": None}

@@ -111,3 +111,19 @@ def test_revoked_home_keeps_its_room_until_its_grants_have_passed(desk: Desk) ->
     assert old.address not in desk.state.grid.ledger.reservations.envelopes
     assert desk.state.grid.agrees_with(desk.state.kept())
     assert desk.state.alarms == []
+
+
+def test_book_stays_small_however_long_the_dso_runs(desk: Desk) -> None:
+    """After 60 timesteps it holds those that are to come and the few whose cut-off has not passed, and still agrees."""
+    desk.state.last_timestep = 2**40
+    enrolled(desk, newcomer(desk, "new"))
+    assert desk.state.grid is not None
+    for timestep in range(5, 65):
+        now = begin(timestep - 2)
+        asset = desk.asset(power=-5_000, start=timestep, end=timestep + 2, to=desk.pseudonym("new"))
+        assert reason(desk.ask("new", asset, now=now)) is None
+        desk.give(Woken(phase=Phase.SETTLE, timestep=timestep - 3), begin(timestep - 2) + 1)
+        assert desk.state.grid.ledger.timesteps <= 7
+        assert len(desk.state.grid.ledger.reservations.granted) <= 7
+    assert desk.state.grid.agrees_with(desk.state.kept())
+    assert desk.state.alarms == []

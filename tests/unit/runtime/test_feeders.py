@@ -1,7 +1,7 @@
 """The feeder of a DSO: checked when it is made, fixed once the diary has begun, asked before an invitation."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,15 +10,19 @@ from petra.data import feeder_from_json, feeder_to_json, load_grid
 from petra.data.feeder_files import read_feeder
 from petra.errors import InputError
 from petra.grid import Feeder
+from petra.roles.dso.state import Member
 from petra.roles.effects import MemberTerms
+from petra.runtime.building import differences
 from petra.runtime.config import DsoConfig
 from petra.runtime.creation import NewDso, create_dso
+from petra.runtime.dso_tables import DsoTables
 from petra.runtime.feeders import FEEDER_FILE, born_book, feeder_book, room_problem
+from petra.runtime.states import dso_state
 from petra.scenario import load_scenario
 from petra.store.database import Database
 from petra.store.diary import Diary, DiaryEntry
 from tests.unit.grid.made_up import FEEDER
-from tests.unit.runtime.conftest import PASSWORD
+from tests.unit.runtime.conftest import DEPLOYMENT, DSO, PASSWORD
 
 RURAL = load_grid("rural1")
 NODES = [node.node for node in RURAL.nodes if node.connected]
@@ -137,3 +141,21 @@ def test_files_of_other_programs_need_their_band(tmp_path: Path) -> None:
     foreign.write_text(feeder_to_json(FEEDER))
     assert read_feeder(str(foreign)) == FEEDER
     assert read_feeder("rural1") == RURAL
+
+
+def test_start_tells_a_book_that_holds_other_grants_than_the_dso(tmp_path: Path, new_dso: NewDso) -> None:
+    """The rebuilt book is compared with the rebuilt grants; a watt of difference keeps the service from starting."""
+    config = made(tmp_path / "dso", new_dso)
+    database = Database.open(config.database)
+    try:
+        state = dso_state(config, DEPLOYMENT, database)
+        tables = DsoTables(database, state)
+        assert differences(state, tables) == []
+        member = Member(
+            **asdict(terms("home 1", NODES[0])), address=DSO, meter=DSO, curve_key=b"", meter_curve_key=b""
+        )
+        state.members[DSO] = member
+        state.change(DSO, 5).production += 1
+        assert "the feeder's book holds other grants than the DSO's books" in differences(state, tables)
+    finally:
+        database.close()
