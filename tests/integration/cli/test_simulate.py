@@ -140,7 +140,8 @@ def test_run_directory_is_whole_and_its_summary_is_the_last_line(tmp_path: Path)
     done = petra("simulate", "--ledger", "memory", "--out", str(tmp_path / "out"), "--json")
     assert done.returncode == 0, done.stderr
     assert files(tmp_path) == ["out"]
-    assert files(tmp_path / "out") == ["bills", "journal.jsonl", "ledger.jsonl", "run.json", "summary.json"]
+    held = ["bills", "grid.json", "journal.jsonl", "ledger.jsonl", "run.json", "summary.json"]
+    assert files(tmp_path / "out") == held
     summary = json.loads(done.stdout.splitlines()[-1])
     assert summary == json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["traded_share"] >= 0.999 and summary["timesteps"] == 14 and summary["homes"] == 9
