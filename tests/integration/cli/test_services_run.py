@@ -26,6 +26,7 @@ from tests.integration.runtime.secrets import found_secrets
 
 PASSWORD, SECRET = "correct horse battery", "7b" * 32
 PATIENCE_SECONDS = 60
+RULES = '\n[[rule]]\nkind = "rate"\nrequests = 100\nseconds = 10\n'
 
 
 @pytest.fixture
@@ -109,6 +110,8 @@ def prepare(
     services.ask("dso", "init", "--dir", place / "dso", *origin, "--block-seconds", "1", *of_dso)
     (port,) = choose_ports(1)
     set_keys(place / "dso" / "dso.toml", metrics_port=port, **changed)
+    with (place / "dso" / "dso.toml").open("a", encoding="utf-8") as file:
+        file.write(RULES)
     invitation = place / "home-1.json"
     services.ask("dso", "enrol", "home 1", *enrol, "--dir", place / "dso", "--out", invitation)
     (place / "day.csv").write_text("timestep,produced_watts,consumed_watts\n0,3000,500\n")
