@@ -144,7 +144,7 @@ def test_windows_without_a_common_day_are_refused() -> None:
     one, other = (WINDOW.format("only", "06:00-12:00", "export") + text for text in dates)
     (problem,) = problems_of(GOOD + one + other)
     assert "rule 1 and 2: contradictory windows leave no day for export" in problem
-    assert parse_scenario(GOOD + one + 'homes = ["pv-1"]\n' + other, "small.toml")
+    assert len(parse_scenario(GOOD + one + 'homes = ["pv-1"]\n' + other, "small.toml").dso.rule) == 2
 
 
 def test_windows_that_leave_a_minute_are_taken() -> None:
