@@ -1,4 +1,4 @@
-"""Other rules for the same question, to compare the safety ledger with (R26, R83); none of them is safe.
+"""Other rules for the same question, to compare the safety ledger with (R26, R39); none of them is safe.
 
 Decides: what the plain linear check, the paper's limit per prosumer, a total at the transformer, and no rule at all
 would have granted. Invariant: each keeps book like the safety ledger, so that the same requests can be put to all.

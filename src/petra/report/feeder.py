@@ -1,4 +1,4 @@
-"""The day on the feeder in figures: the worst beside the limits, the margin left, and other rules (R26, R31, R83).
+"""The day on the feeder in figures: the worst beside the limits, the margin left, and other rules (R26, R31, R39).
 
 Decides: what of the solved day stands on the page. Knows no solver: `petra simulate` has solved it.
 Invariant: every figure stands beside its limit.

@@ -1,4 +1,4 @@
-"""What other rules would have granted on the same day, and what the feeder would then have carried (R26, R83).
+"""What other rules would have granted on the same day, and what the feeder would then have carried (R26, R39).
 
 Decides: which requests every rule is asked, in which order, and what a home would have done with its grant.
 Each home's first request for a timestep is put to each rule in the order of the DSO's answers; a home that is refused

@@ -1,7 +1,7 @@
 import numpy as np
 
 from petra.grid import outcomes
-from petra.grid.outcomes import Injections, NodeBoxes
+from petra.grid.outcomes import CornerSolver, Injections, NodeBoxes
 from petra.grid.powerflow import PowerFlow
 from petra.grid.tree import Load
 from tests.unit.grid.made_up import FEEDER
@@ -47,6 +47,25 @@ def test_corners_hold_every_kind_of_var() -> None:
     both = zip(corners.watts.tolist(), corners.var.tolist(), strict=True)
     importing = {tuple(var) for watts, var in both if watts == [0, 10, 5, 0]}
     assert importing == {(0, 3, 1, 0), (0, -2, 0, -4)}
+
+
+def test_corners_are_told_with_each_element_at_its_own_worst() -> None:
+    """No solved corner lies beyond what is told of all, and equal boxes are not solved again."""
+    solver = CornerSolver(FLOW)
+    told = solver.solve(LOADS)
+    corners = outcomes.worst_corners(FEEDER, BOXES)
+    solved = FLOW.solve(corners.watts, corners.var)
+    assert (told.outcomes, told.violations, told.unsolved) == (len(corners.watts), 0, 0)
+    assert (told.loading == solved.loading.max(axis=0)).all()
+    assert (told.low == solved.voltage.min(axis=0)).all() and (told.high == solved.voltage.max(axis=0)).all()
+    assert solver.solve(dict(LOADS)) is told
+
+
+def test_corners_without_a_solution_are_violations_and_leave_the_figures_to_the_others() -> None:
+    """Where the voltage collapses nothing is told but that it does."""
+    told = CornerSolver(FLOW).solve({"d": Load(10**9, 0, 0, 0)})
+    assert 0 < told.unsolved <= told.violations < told.outcomes
+    assert np.isfinite(told.loading).all() and np.isfinite(told.low).all()
 
 
 def test_matches_balance_unless_somebody_fails() -> None:
