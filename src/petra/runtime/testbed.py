@@ -22,7 +22,15 @@ from petra.processes import free_port
 from petra.runtime.local_chain import chain_runs, end_chain, start_chain
 from petra.runtime.nursery import Child, Nursery, children_of, end_children
 from petra.runtime.testbed_layout import PASSWORD_FILE, Place, Testbed, holder
-from petra.runtime.testbed_making import KEY_FILE, choose_homes, deploy_contract, invite, make_dso, write_profile
+from petra.runtime.testbed_making import (
+    KEY_FILE,
+    choose_homes,
+    deploy_contract,
+    invite,
+    make_dso,
+    require_room,
+    write_profile,
+)
 from petra.runtime.testbed_play import ends_at
 from petra.scenario.rules import lot_of
 
@@ -75,6 +83,7 @@ def up(directory: Path, world: World, plan: Plan) -> Testbed:
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise InputError(f"{directory}: is not empty: `petra testbed down --remove` ends and removes a testbed there")
     chosen = choose_homes(world, plan.homes, plan.seed)
+    require_room(chosen)
     _prepare(directory)
     try:
         nursery = Nursery(directory)  # it imports while we go on

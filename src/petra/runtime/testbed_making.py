@@ -19,11 +19,12 @@ from petra.chain.client import deploy
 from petra.chain.rpc import RpcChain
 from petra.data import HomeProfile
 from petra.domain.blocks import Outcome, Receipt
-from petra.domain.terms import Terms
+from petra.domain.terms import Address, Terms
 from petra.errors import ChainError
 from petra.network.deployment import Deployment, write_deployment
 from petra.network.secret_files import KeyFile
 from petra.play.world import HomeSetup, World
+from petra.roles.dso.grid_book import GridBook, Unenrolled
 from petra.roles.effects import EnrolmentOpened, MemberTerms, Order
 from petra.runtime.config import DsoConfig, Operation
 from petra.runtime.creation import CURVE_KEY, OUTBOX_FILE, NewDso, create_dso
@@ -59,6 +60,13 @@ def choose_homes(world: World, count: int | None, seed: int) -> World:
     rng = Random(seed)
     more = (_shifted(world, patterns[place % len(patterns)], place, rng) for place in range(len(patterns), count))
     return replace(world, homes=(*patterns, *more))
+
+
+def require_room(world: World) -> None:
+    """Raise InputError where the world's feeder could not carry what its homes are promised without a grant."""
+    if world.feeder is not None and world.scenario.grid.rule == "feeder":
+        envelopes = {Address(home.profile.name): home.envelope for home in world.homes}
+        GridBook(world.feeder, envelopes, world.scenario.grid.reactive, Unenrolled(0, 0))
 
 
 def _shifted(world: World, pattern: HomeSetup, place: int, rng: Random) -> HomeSetup:

@@ -36,6 +36,14 @@ def test_a_strange_directory_is_neither_used_nor_removed(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
 
 
+def test_homes_that_the_feeder_could_not_carry_are_refused(tmp_path: Path) -> None:
+    """Five times the homes of a stressed feeder cannot be promised what they draw: told before anything is made."""
+    result = petra("testbed", "up", "--scenario", "rural-stress", "--homes", "65", "--dir", tmp_path / "testbed")
+    assert result.exit_code == 2
+    assert "of each envelope would be safe" in result.stderr
+    assert not (tmp_path / "testbed").exists()
+
+
 def test_fewer_homes_are_of_all_kinds_and_more_are_shifted() -> None:
     """Two homes can trade; homes beyond the scenario's have names of their own and the same energy over the window."""
     world = small_world()
