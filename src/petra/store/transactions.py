@@ -23,6 +23,7 @@ from petra.wire.transaction import SignedIntent
 
 _SIGNED = (outbox.c.intent_id, outbox.c.sender, outbox.c.nonce, outbox.c.transaction_hash, outbox.c.raw)
 _LOOKUPS = 500  # how many keys one query asks for
+_IS_BATCH = sql.func.coalesce(wanted.c.carrier, "") == wanted.c.intent_id
 _PUT_AWAY = wanted.update().where(wanted.c.intent_id == sql.bindparam("key")).values(waiting=None)
 
 
@@ -61,8 +62,7 @@ class TransactionStore:
 
     def all_wanted(self) -> dict[str, Intent]:
         """Return every intent that a role ever wanted, by id, in order: what a replayed diary is compared with."""
-        is_batch = sql.func.coalesce(wanted.c.carrier, "") == wanted.c.intent_id
-        rows = self._database.read(sql.select(wanted).where(~is_batch).order_by(wanted.c.position))
+        rows = self._database.read(sql.select(wanted).where(~_IS_BATCH).order_by(wanted.c.position))
         return {row.intent_id: _intent(row) for row in rows}
 
     def parts(self, intent_ids: Sequence[str]) -> dict[str, list[str]]:
@@ -70,9 +70,9 @@ class TransactionStore:
         found: dict[str, list[str]] = {}
         for begin in range(0, len(intent_ids), _LOOKUPS):
             among = wanted.c.carrier.in_(intent_ids[begin : begin + _LOOKUPS])
-            parts = sql.select(wanted.c.intent_id, wanted.c.carrier).where(among, wanted.c.carrier != wanted.c.intent_id)
-            for part, carrier in self._database.read(parts.order_by(wanted.c.position)):
-                found.setdefault(carrier, []).append(part)
+            parts = sql.select(wanted.c.intent_id, wanted.c.carrier).where(among, ~_IS_BATCH)
+            for row in self._database.read(parts.order_by(wanted.c.position)):
+                found.setdefault(row.carrier, []).append(row.intent_id)
         return found
 
     def separate(self, intent_id: str) -> None:
