@@ -9,6 +9,7 @@ from typing import Any
 
 Note = Mapping[str, Any]
 OPTIONAL_TEXT = "text or null"
+OPTIONAL_WHOLE = "integer or null"
 WHOLE, TEXT, TRUTH, LIST, MAP = "integer", "text", "true or false", "list", "map"
 
 # Kind, then each field with its type. `at` (unix second, virtual) and `kind` stand in every line.
@@ -66,6 +67,25 @@ KINDS: dict[str, dict[str, str]] = {
     },
     "granted": {"home": TEXT, "request": TEXT, "assets": WHOLE},
     "refused": {"home": TEXT, "request": TEXT, "reason": TEXT, "detail": TEXT},
+    "frozen": {"until": OPTIONAL_WHOLE},
+    "unfrozen": {},
+    "curtailment": {
+        "number": WHOLE,
+        "direction": TEXT,
+        "limit_watts": OPTIONAL_WHOLE,
+        "start": WHOLE,
+        "end": WHOLE,
+        "homes": LIST,
+    },
+    "curtailment-refused": {"problems": LIST},
+    "curtailed": {
+        "home": TEXT,
+        "number": WHOLE,
+        "direction": TEXT,
+        "limit_watts": WHOLE,
+        "start": WHOLE,
+        "end": WHOLE,
+    },
     "void-grant": {"home": TEXT, "intent": TEXT},
     "message": {
         "message": TEXT,
@@ -89,6 +109,14 @@ KINDS: dict[str, dict[str, str]] = {
         "utility_only": WHOLE,
         "provisional": TRUTH,
         "lines": MAP,
+    },
+    "envelope-broken": {
+        "home": TEXT,
+        "timestep": WHOLE,
+        "excess": WHOLE,
+        "import_allowed": WHOLE,
+        "export_allowed": WHOLE,
+        "left_percent": WHOLE,
     },
     "reading-refused": {"home": TEXT, "timestep": WHOLE, "problem": TEXT},
     "readings-missing": {"home": TEXT, "before": LIST},
@@ -157,6 +185,8 @@ def _is(value: object, wanted: str) -> bool:
             return isinstance(value, int) and not isinstance(value, bool)
         case "text":
             return isinstance(value, str)
+        case "integer or null":
+            return value is None or (isinstance(value, int) and not isinstance(value, bool))
         case "text or null":
             return value is None or isinstance(value, str)
         case "true or false":
