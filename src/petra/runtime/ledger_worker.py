@@ -23,7 +23,8 @@ from petra.ports import Chain
 
 POLL_SECONDS = 0.25
 GATHER_SECONDS = 0.1  # what a DSO grants meanwhile is signed, kept and sent at once; a block takes a second or more
-OUTCOMES_MAX = 200  # in one piece of news: its round must not keep the messages waiting
+BREATH_SECONDS = 0.02  # both threads share one interpreter: between two long steps the role has a round of its own
+OUTCOMES_MAX = 100  # in one piece of news: its round must not keep the messages waiting
 PAUSE_SECONDS = 1.0  # between two attempts at a node that fails
 RESEND_SECONDS = 5.0
 _GRANTED_BEFORE = frozenset({LedgerReason.ENERGY_ALREADY_GRANTED, LedgerReason.MONEY_ALREADY_GRANTED})
@@ -220,10 +221,15 @@ class LedgerWorker(threading.Thread):
         return [intent for intent in ready if intent.intent_id not in refusals]
 
     def _read(self) -> None:
-        self._records += self._reader.advance()
+        fresh = self._reader.advance()
+        self._records += fresh
         through = self._reader.trail[-1].checkpoint
+        if fresh:
+            self._ends.wait(BREATH_SECONDS)
         # Nothing ends between two final blocks, and a DSO may have thousands of transactions to ask about.
         ended = self._client.outcomes() if through != self._asked_at else []
+        if ended:
+            self._ends.wait(BREATH_SECONDS)
         outcomes = [*self._of_parts(ended), *self._unsigned()]
         self._asked_at = through
         if through.block_number > self.head or not self._through_at:

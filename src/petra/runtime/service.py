@@ -49,6 +49,7 @@ from petra.wire.envelope import Header, address_proof_digest, envelope_hash, ope
 
 ARRIVALS_MAX = 32  # in one round: while it is stored, others can send
 TIMERS_MAX = 500  # after a long sleep the lease is renewed in between
+ROUND_SECONDS = 0.02  # a round costs a commit, so what comes within this time is taken together
 PATIENCE_SECONDS = 0.25  # between two looks at the operator's orders, too
 REPLAYED = "replayed"  # other bytes under an id that its sender has used
 GRACE_SECONDS = 86_400  # a message is offered so long after its deadline: its recipient answers that it is too late
@@ -113,6 +114,7 @@ class Service:
     answer_step_ms: int = 0
     figures: Callable[[], Sequence[Figure]] = tuple
     _sequences: dict[tuple[Address, Address], int] = field(default_factory=dict)
+    _begun: float = 0.0  # the last round, by the monotonic clock
     _looked_at: float = 0.0  # when orders were last asked for
     _ended: set[str] = field(default_factory=set)  # intents whose outcome the role has heard
 
@@ -141,6 +143,8 @@ class Service:
             PetraError: the ledger worker ended.
         """
         self.link.wait(self._patience())
+        time.sleep(max(0.0, self._begun + ROUND_SECONDS - time.monotonic()))
+        self._begun = time.monotonic()
         if self.ledger is not None and self.ledger.failure is not None:
             raise self.ledger.failure
         self.now = max(self.now, int(self.clock()))

@@ -16,6 +16,7 @@ from petra.domain.refusals import GrantReason, Refusal
 from petra.domain.terms import NO_ADDRESS
 from petra.errors import PetraError
 from petra.roles.dso.fine_rules import count_request
+from petra.roles.dso.requests import totals_with
 from petra.roles.dso.rules import decide
 from petra.roles.dso.state import Answered, DsoState, OpenGrant, Request
 from petra.roles.effects import Effect, Note, Phase, Resend, Send, Submit, WakeAt
@@ -109,7 +110,13 @@ def _authentic(state: DsoState, envelope: Envelope, now: int) -> Request | Refus
             proven = False
         if not proven:
             return Refusal(reason=GrantReason.ADDRESS_NOT_PROVEN, arguments=(asset.anon_address,))
-    return Request(message_id=envelope.message_id, member=member, assets=body.assets, deadline=envelope.deadline)
+    return Request(
+        message_id=envelope.message_id,
+        member=member,
+        assets=body.assets,
+        deadline=envelope.deadline,
+        totals=totals_with(state, member, body.assets),
+    )
 
 
 def _well_formed(body: WithdrawAssets, state: DsoState) -> list[bool]:

@@ -4,13 +4,13 @@ Decides nothing: `rules` and its neighbours do.
 Invariant: a total is what the account then may still make or use in the timestep, granted less given back.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from petra.domain.messages import Direction
+from petra.domain.messages import Direction, RequestedAsset
 from petra.domain.timeline import Interval
 from petra.roles.dso.grid_book import Kept
-from petra.roles.dso.state import DsoState, Granted, Request
+from petra.roles.dso.state import DsoState, Granted, Member, Request
 
 
 def intervals(request: Request) -> Iterator[Interval]:
@@ -18,26 +18,26 @@ def intervals(request: Request) -> Iterator[Interval]:
     return (Interval(start=asset.start, end=asset.end) for asset in request.assets if asset.power)
 
 
-def with_request(state: DsoState, request: Request) -> Iterator[tuple[int, Granted]]:
-    """Yield each timestep that the request touches with what the member would then have been granted."""
-    timesteps = sorted({timestep for own in intervals(request) for timestep in range(own.start, own.end + 1)})
-    for timestep in timesteps:
-        before = state.of(request.member.address, timestep)
-        assets = [asset for asset in request.assets if asset.power and asset.start <= timestep <= asset.end]
-        yield (
-            timestep,
-            replace(
-                before,
-                production=before.production + sum(max(0, asset.power) for asset in assets),
-                consumption=before.consumption + sum(max(0, -asset.power) for asset in assets),
-            ),
+def totals_with(state: DsoState, member: Member, assets: Iterable[RequestedAsset]) -> Mapping[int, Granted]:
+    """Return for each timestep that assets touch, in order, what a member would then have been granted."""
+    added: dict[int, tuple[int, int]] = {}
+    for asset in assets:
+        for timestep in range(asset.start, asset.end + 1) if asset.power else ():
+            production, consumption = added.get(timestep, (0, 0))
+            added[timestep] = (production + max(0, asset.power), consumption + max(0, -asset.power))
+    totals = {}
+    for timestep, (production, consumption) in sorted(added.items()):
+        before = state.of(member.address, timestep)
+        totals[timestep] = replace(
+            before, production=before.production + production, consumption=before.consumption + consumption
         )
+    return totals
 
 
 def raised(state: DsoState, request: Request, direction: Direction) -> dict[int, int]:
     """Return the account's total after the request, in watts, for each timestep in which it adds to a direction."""
     totals = {}
-    for timestep, granted in with_request(state, request):
+    for timestep, granted in request.totals.items():
         total = watts(granted.kept, direction)
         if total > watts(state.of(request.member.address, timestep).kept, direction):
             totals[timestep] = total

@@ -14,7 +14,7 @@ from petra.domain.quantities import energy_of, payment_rounded_up
 from petra.domain.refusals import GrantReason, Refusal
 from petra.roles.dso.curtailing import curtailed
 from petra.roles.dso.freeze import frozen
-from petra.roles.dso.requests import intervals, with_request
+from petra.roles.dso.requests import intervals
 from petra.roles.dso.state import DsoState, Grant, Granted, GridRule, Member, Policy, Request, Rule
 from petra.settlement.prices import schedule_in_force
 
@@ -40,7 +40,7 @@ def horizon(state: DsoState, request: Request, now: int) -> Grant | Refusal:
 def capacity(state: DsoState, request: Request, now: int) -> Grant | Refusal:
     """Refuse more than the plant can make or the connection can carry, in any timestep."""
     member = request.member
-    for _, granted in with_request(state, request):
+    for granted in request.totals.values():
         kept = granted.kept
         if kept.production > member.production_capacity_watts:
             figures = (kept.production, member.production_capacity_watts)
@@ -58,10 +58,13 @@ def firm_envelope(state: DsoState, request: Request, now: int) -> Grant | Refusa
     carries no figure: it would tell of the neighbours.
     """
     policy = state.policy
-    for timestep, granted in with_request(state, request):
+    if policy.import_limit_watts is None and policy.export_limit_watts is None:
+        return Grant(request=request)
+    for timestep, granted in request.totals.items():
         imports = exports = 0
         for member in state.members.values():
-            own = granted if member == request.member else state.of(member.address, timestep)
+            is_own = member.address == request.member.address
+            own = granted if is_own else state.of(member.address, timestep)
             imports += max(member.firm_import_watts, own.consumption)
             exports += max(member.firm_export_watts, own.production)
         over_import = policy.import_limit_watts is not None and imports > policy.import_limit_watts
@@ -101,7 +104,7 @@ def collateral(state: DsoState, request: Request, now: int) -> Grant | Refusal:
         return Grant(request=request)
     member = request.member
     needed = held(state, member)
-    for timestep, granted in with_request(state, request):
+    for timestep, granted in request.totals.items():
         needed += _collateral_of(state, timestep, granted) - _collateral_of(
             state, timestep, state.of(member.address, timestep)
         )

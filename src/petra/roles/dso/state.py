@@ -6,7 +6,7 @@ transaction is void; the books sum to zero.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -131,12 +131,17 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A withdrawal whose signatures are checked."""
+    """A withdrawal whose signatures are checked.
+
+    Attributes:
+        totals: by timestep that it touches, in order, what its member would then have been granted.
+    """
 
     message_id: bytes
     member: Member
     assets: tuple[RequestedAsset, ...]
     deadline: int
+    totals: "Mapping[int, Granted]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
