@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -53,30 +53,40 @@ _AT_ONCE = 8  # so many are signed before they are sent
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and print, run by run; keep every run, also the bad ones."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--in-flight", type=int, default=64, help="how many withdrawals wait for their answers")
     parser.add_argument("--step-ms", type=int, default=0, help="answers leave at multiples of so many milliseconds")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--record", type=Path, metavar="FILE", help="add the runs to this file")
     arguments = parser.parse_args()
     load = Load(seconds=arguments.seconds, in_flight=arguments.in_flight, step_ms=arguments.step_ms)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            figures = measured(Path(folder), load)
-        finally:
-            end_chain(Path(folder))
-    if arguments.json:
-        print(json.dumps(figures))
-        return 0
-    print(
-        f"{figures['per_second']:.0f} withdrawals a second at {load.in_flight} in flight: "
-        f"median {figures['median_ms']:.0f} ms, p99 {figures['p99_ms']:.0f} ms; "
-        f"{figures['granted']} of {figures['answered']} granted"
-    )
-    print(f"of a core the DSO took {figures['dso_cpu_share']:.2f}, the other process {figures['load_cpu_share']:.2f}")
-    print(f"homes served: {figures['per_second'] * 900:,.0f} at T = 900 s, {figures['per_second'] * 4:,.0f} at T = 4 s")
+    runs = []
+    for _ in range(arguments.runs):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                runs.append(asdict(load) | measured(Path(folder), load))
+            finally:
+                end_chain(Path(folder))
+        show(runs[-1])
+    if arguments.record:
+        before = json.loads(arguments.record.read_text(encoding="utf-8")) if arguments.record.is_file() else []
+        lines = ",\n ".join(json.dumps(run) for run in [*before, *runs])
+        arguments.record.write_text(f"[{lines}]\n", encoding="utf-8")
     return 0
+
+
+def show(run: dict[str, Any]) -> None:
+    """Print a run."""
+    step = f", answers every {run['step_ms']} ms" if run["step_ms"] else ""
+    print(
+        f"{run['per_second']:.0f} withdrawals a second at {run['in_flight']} in flight{step}: "
+        f"median {run['median_ms']:.0f} ms, p99 {run['p99_ms']:.0f} ms; "
+        f"{run['granted']} of {run['answered']} granted"
+    )
+    print(f"  of a core the DSO took {run['dso_cpu_share']:.2f}, the other process {run['load_cpu_share']:.2f}")
+    print(f"  homes served: {run['per_second'] * 900:,.0f} at T = 900 s, {run['per_second'] * 4:,.0f} at T = 4 s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,13 +192,14 @@ def load(
     cpu = (_cpu(dso) - cpu_before[0], time.process_time() - cpu_before[1])
     waits = sorted(wait for wait, _ in home.answered)
     return {
-        "per_second": len(waits) / took,
-        "median_ms": statistics.median(waits) * 1000,
-        "p99_ms": waits[int(len(waits) * 0.99)] * 1000,
+        "per_second": round(len(waits) / took, 1),
+        "median_ms": round(statistics.median(waits) * 1000, 1),
+        "p99_ms": round(waits[int(len(waits) * 0.99)] * 1000, 1),
         "answered": len(waits),
         "granted": sum(granted for _, granted in home.answered),
-        "dso_cpu_share": cpu[0] / took,
-        "load_cpu_share": cpu[1] / took,
+        "dso_cpu_share": round(cpu[0] / took, 2),
+        "load_cpu_share": round(cpu[1] / took, 2),
+        "machine_load_before": round(os.getloadavg()[0], 1),
         "cores": os.cpu_count(),
     }
 

@@ -92,7 +92,8 @@ def test_homes_that_break_their_envelopes_break_no_promise(
     """What is metered in timesteps with a broken envelope is told and no alarm; what was granted stays one."""
     lines = (played["limits"][1] / "journal.jsonl").read_text()
     world = stressed("feeder")
-    broken = [{"kind": "envelope-broken", "timestep": timestep} for timestep in range(1, world.last_timestep + 1)]
+    outside = {"kind": "settled", "home": "home-1", "lines": {"outside-envelope": [1, -1]}}
+    broken = [outside | {"timestep": timestep} for timestep in range(1, world.last_timestep + 1)]
     (tmp_path / "journal.jsonl").write_text(lines + "".join(json.dumps(note) + "\n" for note in broken))
     (alarm,) = check_grid(world, tmp_path)
     assert "of what was granted exceed a limit" in alarm

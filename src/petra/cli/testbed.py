@@ -105,6 +105,7 @@ def play(
         begun = time.monotonic()
         from petra.runtime.testbed import Plan, down, played
         from petra.runtime.testbed_play import play_out
+        from petra.sim import check_grid
 
         world = in_time(read_world(scenario, block_seconds), timesteps, horizon, None)
         plan = Plan(
@@ -113,14 +114,15 @@ def play(
         target = out or Path("runs") / f"{world.scenario.run.name}-testbed"
         with run_directory(target, force=force) as run:
             testbed = _up_or_on(directory, world, plan)
+            world = played(world, testbed)
             try:
                 with progress_bar(world.scenario.run.name) as on_progress:
-                    result = play_out(testbed, played(world, testbed), run, on_progress)
+                    result = play_out(testbed, world, run, on_progress)
             finally:
                 down(directory)
             summary = summarised(run) | {
                 "transactions": result.transactions,
-                "alarms": list(result.alarms),
+                "alarms": [*result.alarms, *check_grid(world, run)],
                 "wall_seconds": round(time.monotonic() - begun, 3),
             }
             write_about(run, world.scenario, 0, "testbed", summary)

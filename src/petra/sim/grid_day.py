@@ -21,6 +21,7 @@ from petra.grid.outcomes import Corners, CornerSolver
 from petra.grid.powerflow import Extremes, Floats, Outcomes, PowerFlow
 from petra.grid.reservations import Reservations
 from petra.play.world import World, reactive_power
+from petra.settlement.lines import LineKind
 
 DIGITS = 4
 Note = Mapping[str, Any]
@@ -97,7 +98,7 @@ def grid_day(world: World, notes: Sequence[Note], corners: CornerSolver) -> Grid
         elements=flow.elements,
         nodes=flow.nodes,
         over=tuple(world.first_timestep + int(row) for row in np.flatnonzero(flow.violations(metered))),
-        broken=tuple(sorted({note["timestep"] for note in notes if note["kind"] == "envelope-broken"})),
+        broken=tuple(sorted(_timesteps_outside(notes))),
         metered=told_of_metered(flow, metered),
         granted=told_of_corners(flow, solved),
         metered_course=Course(loading=metered.loading, low=metered.voltage, high=metered.voltage),
@@ -107,6 +108,12 @@ def grid_day(world: World, notes: Sequence[Note], corners: CornerSolver) -> Grid
             high=np.stack([one.high for one in solved]),
         ),
     )
+
+
+def _timesteps_outside(notes: Iterable[Note]) -> set[int]:
+    """Return the timesteps that were last settled with energy outside some home's envelope."""
+    settled = {(note["home"], note["timestep"]): note["lines"] for note in notes if note["kind"] == "settled"}
+    return {timestep for (_, timestep), lines in settled.items() if LineKind.OUTSIDE_ENVELOPE.value in lines}
 
 
 def broken_promises(day: GridDay) -> list[str]:
