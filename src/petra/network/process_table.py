@@ -16,6 +16,7 @@ from pathlib import Path
 from petra.errors import WorldError
 
 _POLL_SECONDS = 0.05
+_LOOKS_MAX = 50
 # The shell goes away at once, so the process belongs to nobody who would have to wait for it.
 _DETACH = '"$@" >>"$0" 2>&1 </dev/null &'
 
@@ -64,11 +65,20 @@ def _from_proc() -> list[tuple[int, list[str]]]:
     for folder in Path("/proc").iterdir():
         try:
             if folder.name.isdigit() and folder.stat().st_uid == os.getuid():
-                words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-                found.append((int(folder.name), words))
+                found.append((int(folder.name), _words_of(folder)))
         except OSError:
             continue  # it ended while we looked
     return found
+
+
+def _words_of(folder: Path) -> list[str]:
+    """Return a process's arguments; one that is just being executed has none for a moment, a dead one for ever."""
+    for _ in range(_LOOKS_MAX):
+        words = (folder / "cmdline").read_bytes()
+        if words or not (folder / "exe").exists():
+            break
+        time.sleep(_POLL_SECONDS / 10)
+    return words.decode(errors="replace").split("\0")
 
 
 def _from_ps() -> list[tuple[int, list[str]]]:
