@@ -12,6 +12,11 @@ from tests.faults.table import DOCUMENT, RECORD, TABLE, Planted, written
 from tests.faults.world import World, new_world, playing, two_done_and_one_void
 
 pytestmark = pytest.mark.anvil
+WRITING = {"eth_sendRawTransaction", "eth_getTransactionReceipt"}  # faults of reading are played by `make test-marked`
+PLANTED = [
+    pytest.param(planted, id=planted.id, marks=[] if planted.where in WRITING else [pytest.mark.slow])
+    for planted in TABLE
+]
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +26,7 @@ def world() -> Iterator[World]:
         yield made
 
 
-@pytest.mark.parametrize("planted", TABLE, ids=lambda planted: planted.id)
+@pytest.mark.parametrize("planted", PLANTED)
 def test_each_intent_ends_once_under(planted: Planted, world: World) -> None:
     """Done, void, done, as without the fault; the caller sees the errors that the table names and no others."""
     intents = two_done_and_one_void(world)

@@ -13,10 +13,12 @@ from tests.simulation.community import draw_world, play
 from tests.simulation.evidence import Evidence, read_evidence, replay
 
 SEEDS = range(50)
+QUICK = 25  # so many are played by `make test`, the others by `make test-marked`
+PARAMETERS = [pytest.param(seed, marks=[] if seed < QUICK else [pytest.mark.slow]) for seed in SEEDS]
 JOULES_PER_KWH = 3_600_000
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", PARAMETERS)
 def test_everything_adds_up(seed: int, tmp_path: Path) -> None:
     """Positions, energy, money, bills and the ledger close, to the joule and the unit."""
     world = draw_world(seed)
