@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sql
 
 from petra.settlement.books import Entry
-from petra.store.database import Database
+from petra.store.database import Database, add_rows
 from petra.store.tables import entries, notes
 
 _PAGE = 5_000
@@ -42,21 +42,21 @@ class EntryStore:
 
     def append(self, connection: sql.Connection, added: Sequence[Entry]) -> None:
         """Add entries, in order, in the caller's transaction; StoreError where an amount is not positive."""
-        if added:
-            connection.execute(
-                entries.insert(),
-                [
-                    {
-                        "at": entry.at,
-                        "from_account": entry.from_account,
-                        "to_account": entry.to_account,
-                        "amount": entry.amount,
-                        "memo": entry.memo,
-                        "reference": entry.reference,
-                    }
-                    for entry in added
-                ],
-            )
+        add_rows(
+            connection,
+            entries,
+            [
+                {
+                    "at": entry.at,
+                    "from_account": entry.from_account,
+                    "to_account": entry.to_account,
+                    "amount": entry.amount,
+                    "memo": entry.memo,
+                    "reference": entry.reference,
+                }
+                for entry in added
+            ],
+        )
 
     def balances(self) -> dict[str, int]:
         """Return each account's balance in nano-units; they sum to zero."""
@@ -92,20 +92,20 @@ class NoteStore:
 
     def append(self, connection: sql.Connection, added: Sequence[StoredNote]) -> None:
         """Add notes in the caller's transaction."""
-        if added:
-            connection.execute(
-                notes.insert(),
-                [
-                    {
-                        "number": note.number,
-                        "place": note.place,
-                        "at": note.at,
-                        "kind": note.kind,
-                        "fields": note.fields,
-                    }
-                    for note in added
-                ],
-            )
+        add_rows(
+            connection,
+            notes,
+            [
+                {
+                    "number": note.number,
+                    "place": note.place,
+                    "at": note.at,
+                    "kind": note.kind,
+                    "fields": note.fields,
+                }
+                for note in added
+            ],
+        )
 
     def read(self, after: int = 0) -> Iterator[StoredNote]:
         """Yield the notes of events after a number of the diary, in order."""

@@ -11,12 +11,11 @@ import sqlalchemy as sql
 
 from petra.domain.terms import Address
 from petra.errors import StoreError
-from petra.store.database import Database
+from petra.store.database import Database, add_rows
 from petra.store.tables import diary
 
 _PAGE = 5_000
 _LAST = sql.select(sql.func.coalesce(sql.func.max(diary.c.number), 0))
-_INSERT = diary.insert()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +50,9 @@ class Diary:
         last: int = connection.scalar(_LAST) or 0
         if [entry.number for entry in entries] != list(range(last + 1, last + 1 + len(entries))):
             raise StoreError(f"{self._database.name}: the diary goes on at {last + 1}, not at {entries[0].number}")
-        connection.execute(
-            _INSERT,
+        add_rows(
+            connection,
+            diary,
             [
                 {
                     "number": entry.number,

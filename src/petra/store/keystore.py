@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from petra.domain.terms import Address
 from petra.errors import InputError, StoreError
-from petra.store.database import Database
+from petra.store.database import Database, add_rows
 from petra.store.tables import pseudonyms
 from petra.wire.secp256k1 import SecretKey, address_bytes, parse_address
 
@@ -135,8 +135,7 @@ class Keystore:
         """Write fresh keys in the caller's transaction, once; pseudonyms that are kept already change nothing."""
         fresh = [(address, *self._fresh.pop(address)) for address in addresses if address in self._fresh]
         rows = [{"address": address, "owner": owner, "sealed": sealed} for address, owner, sealed in fresh]
-        if rows:
-            connection.execute(pseudonyms.insert(), rows)
+        add_rows(connection, pseudonyms, rows)
 
     def load(self, database: Database) -> tuple[Address, ...]:
         """Take up the pseudonyms that a database keeps; return them in the order in which they were made.

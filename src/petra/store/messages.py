@@ -15,7 +15,7 @@ import sqlalchemy as sql
 from petra.domain.messages import Envelope
 from petra.domain.terms import Address
 from petra.errors import StoreError
-from petra.store.database import Database
+from petra.store.database import Database, add_rows
 from petra.store.tables import messages
 from petra.wire.envelope import envelope_hash
 from petra.wire.keccak import keccak256
@@ -28,7 +28,6 @@ _PAGE = 2_000
 _LOOKUPS = 500  # how many keys one query asks for
 _LATEST = 2**63 - 1  # a sender may name any later deadline: a column of the database cannot
 _TIP = sql.select(messages.c.position, messages.c.link).order_by(messages.c.position.desc()).limit(1)
-_INSERT = messages.insert()
 # Asked each round, so it is made once.
 _CAME = sql.select(messages.c.sender, messages.c.message_id, messages.c.hash).where(
     messages.c.message_id.in_(sql.bindparam("ids", expanding=True)), messages.c.direction == "in"
@@ -147,12 +146,6 @@ class MessageStore:
         rows = self._database.read(sql.select(messages.c.message_id).where(messages.c.direction == direction))
         return {row.message_id for row in rows}
 
-    def by_hash(self, digest: bytes) -> EvidenceRow | None:
-        """Return the first message with this hash, whichever way it went; None where there is none."""
-        query = sql.select(messages).where(messages.c.hash == digest).order_by(messages.c.position).limit(1)
-        rows = self._database.read(query)
-        return _evidence(rows[0]) if rows else None
-
     def all(self, after_position: int = 0) -> Iterator[EvidenceRow]:
         """Yield the messages after a position, in order."""
         query = sql.select(messages).order_by(messages.c.position).limit(_PAGE)
@@ -200,7 +193,7 @@ class MessageStore:
                 }
             )
         try:
-            connection.execute(_INSERT, rows)
+            add_rows(connection, messages, rows)
         except sql.exc.IntegrityError as error:
             raise StoreError(f"{self._database.name}: a message stands there already; ask `known` first") from error
 

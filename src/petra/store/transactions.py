@@ -15,7 +15,7 @@ from petra.domain.batches import Batch
 from petra.domain.blocks import Intent, Outcome
 from petra.domain.terms import Address
 from petra.errors import StoreError
-from petra.store.database import Database
+from petra.store.database import Database, add_rows
 from petra.store.lease import Lease
 from petra.store.tables import outbox, wanted
 from petra.wire import abi
@@ -51,7 +51,7 @@ class TransactionStore:
         rows = [_wanted(intent, carriers.get(intent.intent_id)) for intent in intents]
         rows += [_wanted(batch.intent, batch.intent.intent_id) for batch in batches]
         try:
-            connection.execute(wanted.insert(), rows)
+            add_rows(connection, wanted, rows)
         except sql.exc.IntegrityError as error:
             raise StoreError(f"{self._database.name}: one of these intents was wanted before") from error
 
@@ -124,7 +124,7 @@ class TransactionStore:
             if self._lease:
                 self._lease.check(connection)
             try:
-                connection.execute(outbox.insert(), rows)
+                add_rows(connection, outbox, rows)
             except sql.exc.IntegrityError as error:
                 raise StoreError(
                     f"{self._database.name}: an intent or nonce has its transaction already ({error.orig})"

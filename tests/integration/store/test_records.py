@@ -94,7 +94,7 @@ def test_ids_are_told_apart_by_direction(database: Database) -> None:
     assert store.ids("in") == {(1).to_bytes(16), (2).to_bytes(16)}
 
 
-def test_messages_are_found_by_id_and_by_hash(database: Database) -> None:
+def test_messages_are_found_by_id(database: Database) -> None:
     """Both ways, and None where there is none."""
     store = MessageStore(database)
     store_round(database, 1)
@@ -102,9 +102,6 @@ def test_messages_are_found_by_id_and_by_hash(database: Database) -> None:
     assert store.find("in", (1).to_bytes(16)) == message(1)
     assert store.find("out", (1).to_bytes(16)) == answer
     assert store.find("out", (2).to_bytes(16)) is None
-    found = store.by_hash(answer.hash)
-    assert found is not None and (found.position, found.direction, found.message) == (2, "out", answer)
-    assert store.by_hash(bytes(32)) is None
 
 
 def test_each_link_names_the_one_before_it(database: Database) -> None:
