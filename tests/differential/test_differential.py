@@ -22,6 +22,8 @@ from tests.differential.play import DEPLOYED, STEPS_PER_BLOCK, STEPS_PER_PLAY, P
 STEPS = int(os.environ.get("PETRA_DIFFERENTIAL_STEPS", "20000"))
 SEED = int(os.environ.get("PETRA_DIFFERENTIAL_SEED", "1"))
 ROUNDS = -(-STEPS // (STEPS_PER_PLAY * len(MODES)))
+QUICK = ("free", "periods", "market")  # the other modes are played by `make test-marked`
+PLAYED = [pytest.param(mode, marks=[] if mode in QUICK else [pytest.mark.slow]) for mode in MODES]
 BLOCKS = -(-STEPS // (STEPS_PER_BLOCK * len(MODES) * ROUNDS))
 
 
@@ -46,7 +48,7 @@ def test_unusable_terms_are_refused_by_both(unusable: Terms, tmp_path: Path) -> 
 
 @pytest.mark.anvil
 @pytest.mark.parametrize("seed", range(SEED, SEED + ROUNDS))
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLAYED)
 def test_twin_contract_and_logs_agree(mode: str, seed: int, tmp_path: Path) -> None:
     """Every event, every refusal with its figures, and at the end every asset, offer and balance are the same."""
     anvil = find_anvil()

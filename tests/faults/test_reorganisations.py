@@ -26,7 +26,7 @@ from tests.faults.world import Player, World, intent, new_world, playing
 pytestmark = pytest.mark.anvil
 
 STEPS = ("issue", "post", "accept", "rescind", "deposit")
-QUICK = (1, 7, DEEPEST_REORGANISATION)
+QUICK = (1, DEEPEST_REORGANISATION)
 DEPTHS = [
     pytest.param(depth, marks=[] if depth in QUICK else [pytest.mark.slow])
     for depth in range(1, DEEPEST_REORGANISATION + 1)

@@ -32,6 +32,7 @@ def forge_test(folder: Path, name: str) -> int:
     return subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=120).returncode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "code"), [("test_fails", 1), ("test_passes", 0)])
 def test_a_failing_forge_test_has_an_exit_code_that_make_sees(tmp_path: Path, name: str, code: int) -> None:
     """The binary that `make contracts` calls exits 1 for a planted failure, and 0 for a planted success."""

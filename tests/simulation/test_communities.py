@@ -13,7 +13,7 @@ from tests.simulation.community import draw_world, play
 from tests.simulation.evidence import Evidence, read_evidence, replay
 
 SEEDS = range(50)
-QUICK = 25  # so many are played by `make test`, the others by `make test-marked`
+QUICK = 15  # so many are played by `make test`, the others by `make test-marked`
 PARAMETERS = [pytest.param(seed, marks=[] if seed < QUICK else [pytest.mark.slow]) for seed in SEEDS]
 JOULES_PER_KWH = 3_600_000
 

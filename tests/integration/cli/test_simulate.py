@@ -148,6 +148,7 @@ def test_run_directory_is_whole_and_its_summary_is_the_last_line(tmp_path: Path)
     assert len(files(tmp_path / "out" / "bills")) == 9
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bytes(tmp_path: Path, short: str) -> None:
     """Journal and public record of two runs are equal byte for byte, whatever the hash seed; another seed differs."""
     runs = {"a": ("1", "0"), "b": ("1", "4711"), "c": ("2", "0")}
