@@ -7,7 +7,7 @@ PetraError
     ├── ChainError      the node is unreachable, answers nonsense, or is another chain; petra.chain.errors has its kinds
     │   └── ReceiptDeadline   a transaction was not mined in time
     ├── Reorganised     final blocks are gone (petra.chain.errors)
-    ├── MessageError    bytes from the fabric that are not a message of a known sender
+    ├── MessageError    bytes that are no message of a known sender; petra.wire.envelope has its kinds
     └── StoreError      the disk or database refused
 
 Expected outcomes are no exceptions: they are `petra.domain.Refusal` values. A broken assertion means that we are wrong.

@@ -333,12 +333,14 @@ def status(*, directory: Directory, json_output: AsJson = False) -> None:
 
         config = DsoConfig.load(directory)
         with open_database(config) as database:
-            members = members_of(database)
+            everybody = members_of(database)
+            members = [member for member, revoked_at in everybody if revoked_at is None]
             facts = standing(config, database) | {
-                "members": len([1 for _, revoked_at in members if revoked_at is None]),
-                "revoked": len([1 for _, revoked_at in members if revoked_at is not None]),
+                "members": len(members),
+                "revoked": len(everybody) - len(members),
                 "invitations": len(_open_invitations(database)),
-                "grid": _grid(config, [member for member, revoked_at in members if revoked_at is None]),
+                "grid": _grid(config, members),
+                "rules": _rules(config, members),
             }
         typer.echo(json.dumps(facts) if json_output else told(facts))
 
@@ -405,6 +407,16 @@ def _grid(config: "DsoConfig", members: "list[Member]") -> str:
         f"feeder {feeder.name}: {len(feeder.nodes)} nodes, members at {len(served)}; {len(open_nodes)} nodes with "
         "homes and no member"
     )
+
+
+def _rules(config: "DsoConfig", members: "list[Member]") -> str:
+    """Say in a line which rules bound withdrawals, and whom they name that is not (yet) here."""
+    if not config.rule:
+        return "none beside the grid's"
+    here = {member.name for member in members} | {member.node for member in members}
+    absent = sorted({name for rule in config.rule for name in rule.homes} - here)
+    named = f"; neither a member nor a member's node: {', '.join(absent)}" if absent else ""
+    return ", ".join(rule.kind for rule in config.rule) + named
 
 
 def _invitation(

@@ -5,7 +5,7 @@ does not know whether the message was here before, nor what the role will say to
 nothing behind but a count. Bytes are verified before a body is parsed (`wire/envelope.py`).
 """
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from petra.domain.messages import Envelope, Kind
 from petra.domain.terms import Address
 from petra.errors import MessageError
 from petra.fabric.refusals import LinkReason
-from petra.wire.envelope import ENVELOPE_BYTES_MAX, open_envelope
+from petra.wire.envelope import ENVELOPE_BYTES_MAX, NotSigned, OtherVersion, UnknownKind, open_envelope
 
 EVERYBODY: Final = Address("0x" + 40 * "0")  # the recipient of what is published
 TO_ALL: Final = frozenset({Kind.PRICE_SCHEDULE})
@@ -32,12 +32,10 @@ DSO_BYTES_MAX: Final = 128 * 1024  # nobody sends a bill to the DSO
 
 _HEADER_BYTES: Final = 86
 _ENVELOPE_BYTES_MIN: Final = _HEADER_BYTES + 65
-# `open_envelope` names the first thing that is wrong in its own words; these are their beginnings.
-_WORDS: Final = {
-    "envelope version": LinkReason.VERSION,
-    "kind ": LinkReason.KIND,
-    "the signature of": LinkReason.SIGNATURE,
-    "not signed by": LinkReason.SIGNATURE,
+_REASONS: Final[Mapping[type[MessageError], LinkReason]] = {
+    OtherVersion: LinkReason.VERSION,
+    UnknownKind: LinkReason.KIND,
+    NotSigned: LinkReason.SIGNATURE,
 }
 
 
@@ -76,8 +74,7 @@ class Intake:
         try:
             envelope = open_envelope(raw, self.domain)
         except MessageError as error:
-            words = str(error)
-            return next((word for start, word in _WORDS.items() if words.startswith(start)), LinkReason.MALFORMED)
+            return _REASONS.get(type(error), LinkReason.MALFORMED)
         return self._refusal(envelope, speakers) or envelope
 
     def _form(self, raw: bytes) -> LinkReason | None:

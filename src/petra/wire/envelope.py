@@ -48,6 +48,18 @@ _ADDRESS_PROOF: Final = keccak256(b"PETra address proof 1")
 _KINDS: Final[Mapping[int, Kind]] = {number: kind for kind, number in _NUMBERS.items()}
 
 
+class OtherVersion(MessageError):
+    """A version of the envelope that is not spoken here."""
+
+
+class UnknownKind(MessageError):
+    """A kind of message that nobody here knows."""
+
+
+class NotSigned(MessageError):
+    """Altered, or signed by another, or for another chain or contract."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """What a sender says about a message besides its body; the kind follows from the body.
@@ -107,17 +119,18 @@ def open_envelope(raw: bytes, domain: bytes) -> Envelope:
     Whether the sender is known and the recipient is us, the caller asks.
 
     Raises:
-        MessageError: with the first thing that is wrong: length, version, kind, signature, body.
+        MessageError: with the first thing that is wrong: length, version (OtherVersion), kind (UnknownKind), signature
+            (NotSigned), body.
     """
     kind, header = _parse_header(raw)
     encoded, signature = raw[:-SIGNATURE_BYTES], raw[-SIGNATURE_BYTES:]
     try:
         signer = recover(_digest(domain, encoded), signature)
     except WorldError as error:
-        raise MessageError(f"the signature of {header.sender} is unusable: {error}") from error
+        raise NotSigned(f"the signature of {header.sender} is unusable: {error}") from error
     if signer != header.sender:
         # Altered bytes, another chain and another contract look just the same: each gives another signer.
-        raise MessageError(f"not signed by {header.sender} for this chain and contract, or altered since")
+        raise NotSigned(f"not signed by {header.sender} for this chain and contract, or altered since")
     return _envelope(kind, header, decode_body(kind, encoded[_LAYOUT.size :]), raw)
 
 
@@ -155,10 +168,10 @@ def _parse_header(raw: bytes) -> tuple[Kind, Header]:
         raise MessageError(f"an envelope has {_OVERHEAD_BYTES} to {ENVELOPE_BYTES_MAX} bytes, not {len(raw)}")
     version, number, message_id, sender, recipient, *numbers, body_length = _LAYOUT.unpack_from(raw)
     if version != VERSION:
-        raise MessageError(f"envelope version {version} is not spoken here, only {VERSION}")
+        raise OtherVersion(f"envelope version {version} is not spoken here, only {VERSION}")
     kind = _KINDS.get(number)
     if kind is None:
-        raise MessageError(f"kind {number} of message is unknown")
+        raise UnknownKind(f"kind {number} of message is unknown")
     if body_length > body_bytes_max(kind):
         raise MessageError(f"a {kind} of {body_length} bytes is refused: at most {body_bytes_max(kind)}")
     if len(raw) != _OVERHEAD_BYTES + body_length:

@@ -173,6 +173,19 @@ def test_orders_that_the_dso_would_refuse(grid: Microgrid) -> None:
     assert json.loads(petra("dso", "status", "--dir", grid.dso, "--json").stdout) == before
 
 
+def test_rules_that_name_nobody(grid: Microgrid) -> None:
+    """A rule for a misspelt home would bind nobody, for good: the status tells the name before the first start."""
+
+    def told() -> str:
+        return str(json.loads(petra("dso", "status", "--dir", grid.dso, "--json").stdout)["rules"])
+
+    assert told() == "none beside the grid's"
+    rule = '\n[[rule]]\nkind = "ramp"\ndirection = "both"\nlimit_watts = 500\nhomes = ["hom 1"]\n'
+    path = grid.dso / "dso.toml"
+    path.write_text(path.read_text(encoding="utf-8") + rule, encoding="utf-8")
+    assert told() == "ramp; neither a member nor a member's node: hom 1"
+
+
 def test_freeze_and_its_end_wait_as_orders(grid: Microgrid) -> None:
     """A DSO that does not run takes them when it starts."""
     for verb in (("freeze", "--minutes", "5"), ("unfreeze",)):
