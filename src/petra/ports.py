@@ -140,6 +140,14 @@ class Link(Protocol):
         """Return hash and reason of envelopes that their recipients refused, since the last call."""
         ...
 
+    def returned(self) -> list[Address]:
+        """Return the accounts that can be reached anew since the last call."""
+        ...
+
+    def trouble(self) -> str | None:
+        """Return one sentence about why its server cannot be reached; None while it can, or where we are the server."""
+        ...
+
     def close(self) -> None:
         """Let go of sockets and threads."""
         ...

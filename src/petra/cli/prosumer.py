@@ -27,6 +27,9 @@ def init(
     rpc: Annotated[
         list[str] | None, typer.Option(help="URL of a node; again for further ones; the deployment's if left out.")
     ] = None,
+    https: Annotated[
+        bool, typer.Option("--https", help="Reach the DSO through its gateway, where ZeroMQ cannot go.")
+    ] = False,
     meter_elsewhere: Annotated[
         bool, typer.Option("--meter-elsewhere", help="Make no meter: `petra meter init` makes it with home-card.json.")
     ] = False,
@@ -46,6 +49,7 @@ def init(
         new = NewHome(
             invitation=invitation,
             rpc=tuple(rpc or ()),
+            https=https,
             listen_host=listen_host,
             has_meter=not meter_elsewhere,
             profile=profile,

@@ -175,6 +175,10 @@ class GatewayServer:
         taken, self._returned = self._returned, []
         return taken
 
+    def trouble(self) -> str | None:
+        """Return None: others come to us."""
+        return None
+
     def close(self) -> None:
         """Stop the web server; who waits for mail is told that there is none."""
         self._jobs.close()

@@ -149,8 +149,8 @@ class GatewayClient:
         self._settle(Refused(envelope_hash(arrival.envelope.raw), reason))
 
     def send(self, recipient: Address, raw: bytes) -> bool:
-        """Try to send now; False where the gateway does not answer or the queue is full."""
-        if not self._connected:
+        """Try to send now; False where the gateway does not answer, the queue is full, or it is for somebody else."""
+        if recipient != self._gateway.account or not self._connected:
             return False
         try:
             self._outbox.put_nowait(_Post(raw))

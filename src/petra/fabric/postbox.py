@@ -10,7 +10,7 @@ that.
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 from petra.domain.terms import Address
 from petra.fabric.refusals import PASSING
@@ -22,15 +22,6 @@ _FIRST_SECONDS: Final = 0.5
 _LONGEST_SECONDS: Final = 2.0
 _JITTER: Final = 0.2
 _SENDS_MAX: Final = 2_000  # in one pump, so that a service goes on with its round
-
-
-@runtime_checkable
-class Returning(Protocol):
-    """A link that notices when somebody comes back."""
-
-    def returned(self) -> list[Address]:
-        """Return the accounts that have connected since the last call."""
-        ...
 
 
 @dataclass(slots=True)
@@ -96,7 +87,7 @@ class Postbox:
             for parcel in self._parcels.values():
                 self._plan(parcel, now)
         self._now = now
-        for account in self.link.returned() if isinstance(self.link, Returning) else ():
+        for account in self.link.returned():
             for parcel in self._by_recipient.get(account, {}).values():
                 parcel.tries = 0
                 self._plan(parcel, now)

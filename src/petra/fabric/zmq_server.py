@@ -201,6 +201,10 @@ class ZmqServer:
         taken, self._returned = self._returned, []
         return taken
 
+    def trouble(self) -> str | None:
+        """Return None: others come to us."""
+        return None
+
     def close(self) -> None:
         """Let go of sockets; once is enough."""
         if self._context.closed:

@@ -5,7 +5,7 @@ Invariant: what was opened is closed again where a later step fails, so that bad
 """
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,7 @@ from petra.ports import Link
 from petra.roles.dso.state import DsoState
 from petra.roles.meter import MeterState
 from petra.runtime.agenda import Boundaries
-from petra.runtime.config import DsoConfig, HomeConfig, MeterConfig, Node
+from petra.runtime.config import DsoConfig, HomeConfig, MeterConfig, Node, WayToDso
 from petra.runtime.draws import Draws
 from petra.runtime.dso_tables import DsoTables, Members
 from petra.runtime.figures import DsoFigures, link_figures
@@ -134,7 +134,7 @@ def build_home(directory: Path, password: str) -> Service:
         chain = _chain(home, base.deployment, opened)
         transactions = TransactionStore(base.database)
         records = Records(base.database, transactions, with_round=_pseudonyms(keys))
-        to_dso = _way_to_dso(config, base)
+        to_dso = _way_to_dso(home, base, TO_HOME, prices=home.publish_endpoint)
         opened.callback(to_dso.close)
         own_meter = OneParty(Address(config.meter.address), bytes.fromhex(config.meter.curve_key))
         to_meter = ZmqServer(
@@ -171,19 +171,20 @@ def build_meter(directory: Path, password: str) -> Service:
         base = _open(config, meter.deployment, config.database, password, opened)
         timeline = base.deployment.terms.timeline
         series = read_series(config.path(meter.profile), timeline)
-        parties = ((meter.dso_endpoint, meter.dso_key, meter.dso), (meter.home_endpoint, meter.home_key, meter.home))
-        clients = []
-        for endpoint, key, account in parties:
-            server = Server(endpoint=endpoint, curve_public=bytes.fromhex(key), account=Address(account))
-            clients.append(ZmqClient(server, base.keys.curve, base.intake({Kind.RECEIPT})))
-            opened.callback(clients[-1].close)
+        to_dso = _way_to_dso(meter, base, {Kind.RECEIPT})
+        opened.callback(to_dso.close)
+        home = Server(
+            endpoint=meter.home_endpoint, curve_public=bytes.fromhex(meter.home_key), account=Address(meter.home)
+        )
+        to_home = ZmqClient(home, base.keys.curve, base.intake({Kind.RECEIPT}))
+        opened.callback(to_home.close)
         state = MeterState(
             address=base.keys.identity, dso=Address(meter.dso), patience_seconds=meter.patience_seconds
         )
         measure = sensor(series, timeline.timestep_seconds, repeats=meter.sensor == "profile")
         records = Records(base.database, TransactionStore(base.database))
         part = meter_part(state, Address(meter.home), measure)
-        return _service(base, part, records, Links(*clients), closing=opened.pop_all())
+        return _service(base, part, records, Links(to_dso, to_home), closing=opened.pop_all())
 
 
 def differences(state: DsoState, tables: DsoTables) -> list[str]:
@@ -226,22 +227,17 @@ def _doors(config: DsoConfig, base: _Base, state: DsoState, opened: ExitStack) -
     return Links(server, gateway), board
 
 
-def _way_to_dso(config: HomeConfig, base: _Base) -> Link:
-    """Connect a home to its DSO as its file says."""
-    home = config.home
-    if home.transport == "https":
+def _way_to_dso(way: WayToDso, base: _Base, kinds: Set[Kind], *, prices: str | None = None) -> Link:
+    """Connect a home or a meter to its DSO as its file says."""
+    if way.transport == "https":
         from petra.fabric.gateway_client import Gateway, GatewayClient  # noqa: PLC0415 as in `_doors`
 
         sign = partial(base.keys.sign, base.keys.identity)
-        gateway = Gateway(url=home.gateway_url, account=Address(home.dso))
-        return GatewayClient(gateway, base.keys.identity, sign, base.intake(TO_HOME))
-    dso = Server(
-        endpoint=home.dso_endpoint,
-        curve_public=bytes.fromhex(home.dso_key),
-        account=Address(home.dso),
-        prices=home.publish_endpoint,
-    )
-    return ZmqClient(dso, base.keys.curve, base.intake(TO_HOME))
+        gateway = Gateway(url=way.gateway_url, account=Address(way.dso))
+        return GatewayClient(gateway, base.keys.identity, sign, base.intake(kinds))
+    place, account = way.dso_endpoint, Address(way.dso)
+    dso = Server(endpoint=place, curve_public=bytes.fromhex(way.dso_key), account=account, prices=prices)
+    return ZmqClient(dso, base.keys.curve, base.intake(kinds))
 
 
 class OneParty:

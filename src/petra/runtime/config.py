@@ -147,7 +147,7 @@ class ServiceConfig(Section):
         """Return, as JSON, the sections that must not change once the service has a diary: its replay needs them."""
         return self.model_dump_json(include=self._of_birth())
 
-    def _of_birth(self) -> set[str]:
+    def _of_birth(self) -> set[str] | dict[str, set[str]]:
         return set()
 
 
@@ -301,7 +301,23 @@ class DsoConfig(ServiceConfig):
         return {"policy", "prices"} | rules | grid
 
 
-class HomeSection(Node):
+class WayToDso(Section):
+    """Where a home or a meter finds its DSO."""
+
+    dso: Account
+    dso_key: CurveKey
+    dso_endpoint: Endpoint
+    gateway_url: str = ""
+    transport: Literal["zmq", "https"] = "zmq"
+
+    @model_validator(mode="after")
+    def _gateway(self) -> Self:
+        if self.transport == "https" and not self.gateway_url.startswith("https://"):
+            raise ValueError('transport = "https" needs gateway_url = "https://..."')
+        return self
+
+
+class HomeSection(Node, WayToDso):
     """[home]: who the home is and where it finds its DSO.
 
     `dso`: the DSO's address. `dso_key`: its key of the fabric. `transport` = "https": through `gateway_url`, where
@@ -309,23 +325,12 @@ class HomeSection(Node):
     """
 
     name: Name
-    dso: Account
-    dso_key: CurveKey
-    dso_endpoint: Endpoint
     enrol_endpoint: Endpoint
     publish_endpoint: Endpoint
-    gateway_url: str = ""
-    transport: Literal["zmq", "https"] = "zmq"
     listen_host: str = "127.0.0.1"
     listen_port: Port
     block_seconds: BlockSeconds = 5
     confirmations: Confirmations = 1
-
-    @model_validator(mode="after")
-    def _gateway(self) -> Self:
-        if self.transport == "https" and not self.gateway_url.startswith("https://"):
-            raise ValueError('transport = "https" needs gateway_url = "https://..."')
-        return self
 
 
 class MeterPartySection(Section):
@@ -389,18 +394,16 @@ class HomeConfig(ServiceConfig):
         return {"meter", "forecast", "strategy"}
 
 
-class MeterSection(Section):
+class MeterSection(WayToDso):
     """[meter]: whose meter it is, where its readings go, and what it counts.
 
+    `transport` = "https": to the DSO through `gateway_url`, where ZeroMQ cannot go; its home it reaches by ZeroMQ.
     `profile` is a CSV file with the columns `timestep` (or `unix`, the second at which it begins), `produced_watts` and
     `consumed_watts`. `sensor` = "profile": it begins again when it is over; "csv": nothing flows before and after it.
     `patience_seconds`: how long a reading is of use to the DSO.
     """
 
     deployment: str = DEPLOYMENT_FILE
-    dso: Account
-    dso_key: CurveKey
-    dso_endpoint: Endpoint
     home: Account
     home_key: CurveKey
     home_endpoint: Endpoint
@@ -420,8 +423,9 @@ class MeterConfig(ServiceConfig):
         """The file of SQLite that the store opens."""
         return self.path("meter.db")
 
-    def _of_birth(self) -> set[str]:
-        return {"meter"}
+    def _of_birth(self) -> dict[str, set[str]]:
+        # A DSO or a home may move to another place, and a sensor be exchanged: what was measured is in the diary.
+        return {"meter": {"dso", "home", "patience_seconds"}}
 
 
 def load_any(directory: Path) -> DsoConfig | HomeConfig | MeterConfig:

@@ -33,6 +33,7 @@ from petra.runtime.config import (
     MeterSection,
     PolicySection,
     PriceSection,
+    WayToDso,
     to_toml,
 )
 from petra.runtime.feeders import FEEDER_FILE, feeder_book
@@ -86,6 +87,7 @@ class NewHome:
     Attributes:
         invitation: the file that the DSO handed out.
         rpc: URLs of nodes; none = the deployment's.
+        https: it reaches the DSO, and so does its meter, through the DSO's gateway.
         listen_port: where its meter reaches it; None = a free one.
         has_meter: its meter lives in the same directory; otherwise it is made elsewhere, and adopted.
         profile: a CSV file for its meter's simulated sensor.
@@ -93,6 +95,7 @@ class NewHome:
 
     invitation: Path
     rpc: tuple[str, ...] = ()
+    https: bool = False
     listen_host: str = "127.0.0.1"
     listen_port: int | None = None
     has_meter: bool = True
@@ -163,12 +166,10 @@ def create_home(directory: Path, new: NewHome, password: str) -> HomeCard:
         write_deployment(deployment, place / DEPLOYMENT_FILE)
         invitation.write(place / INVITATION_FILE)
         card = HomeCard(
+            **home.model_dump(include=set(WayToDso.model_fields)),
             home=keys.identity,
             home_key=keys.curve[0].hex(),
             home_endpoint=f"tcp://{new.listen_host}:{port}",
-            dso=invitation.dso,
-            dso_key=invitation.dso_key,
-            dso_endpoint=invitation.dso_endpoint,
             deployment=invitation.deployment,
         )
         card.write(place / HOME_CARD_FILE)
@@ -228,15 +229,8 @@ def _fill_meter(place: Path, card: HomeCard, password: str, *, profile: Path | N
             shutil.copyfile(profile, place / PROFILE_FILE)
         except OSError as error:
             raise InputError(f"{profile}: cannot be read: {error.strerror}") from error
-    section = MeterSection(
-        dso=card.dso,
-        dso_key=card.dso_key,
-        dso_endpoint=card.dso_endpoint,
-        home=card.home,
-        home_key=card.home_key,
-        home_endpoint=card.home_endpoint,
-        profile=PROFILE_FILE,
-    )
+    told = card.model_dump(exclude={"petra", "deployment"})
+    section = checked(MeterSection, told | {"profile": PROFILE_FILE}, MeterConfig.FILE)
     MeterConfig(meter=section).save(place)
     _create_database(place / "meter.db", keys, "meter")
     domain = signature_domain(deployment.chain_id, deployment.contract)
@@ -298,7 +292,10 @@ def _prices(scenario: Scenario, deployment: Deployment) -> tuple[PriceSection, .
 
 def _home_section(invitation: Invitation, new: NewHome, port: int) -> HomeSection:
     told = invitation.model_dump(exclude={"petra", "deployment", "token", "expires"})
-    own = {"rpc": new.rpc, "listen_host": new.listen_host, "listen_port": port}
+    if new.https and not invitation.gateway_url:
+        raise InputError(f"{new.invitation}: names no gateway: ask for an invitation when the DSO has a gateway_port")
+    transport = "https" if new.https else "zmq"
+    own = {"rpc": new.rpc, "listen_host": new.listen_host, "listen_port": port, "transport": transport}
     return checked(HomeSection, told | own, HomeConfig.FILE)
 
 

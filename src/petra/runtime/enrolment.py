@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 from petra.domain.messages import Enrol, Enrolled, Kind
 from petra.domain.terms import Address
@@ -26,12 +26,6 @@ from petra.wire.envelope import Header, seal
 
 _PATIENCE_SECONDS = 0.2
 _OCTETS = {"Content-Type": "application/octet-stream"}
-
-
-class _Door(Link, Protocol):
-    """A way to the DSO that says why it fails."""
-
-    def trouble(self) -> str | None: ...
 
 
 def enrol(
@@ -92,7 +86,7 @@ def enrol(
         link.close()
 
 
-def _link(keys: Keystore, invitation: Invitation, domain: bytes, gateway_url: str) -> _Door:
+def _link(keys: Keystore, invitation: Invitation, domain: bytes, gateway_url: str) -> Link:
     account = Address(invitation.dso)
     intake = Intake(domain=domain, addresses={keys.identity}, kinds={Kind.ENROLLED}, clock=time.time)
     if not gateway_url:

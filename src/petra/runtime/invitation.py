@@ -9,7 +9,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -94,6 +94,8 @@ class HomeCard(_Document):
     dso: Account
     dso_key: CurveKey
     dso_endpoint: Endpoint
+    gateway_url: str = ""
+    transport: Literal["zmq", "https"] = "zmq"
     deployment: dict[str, Any]
 
     def read_deployment(self) -> Deployment:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from petra.domain.terms import Address
-from petra.fabric.postbox import Returning
 from petra.ports import Arrival, Link
 from petra.runtime.figures import Counting
 
@@ -94,7 +93,11 @@ class Links:
 
     def returned(self) -> list[Address]:
         """Return the accounts that have connected since the last call."""
-        return [account for link in self._all if isinstance(link, Returning) for account in link.returned()]
+        return [account for link in self._all for account in link.returned()]
+
+    def trouble(self) -> str | None:
+        """Return why servers cannot be reached, a sentence each; None while all can."""
+        return "; ".join(filter(None, (link.trouble() for link in self._all))) or None
 
     def close(self) -> None:
         """Let go of all."""

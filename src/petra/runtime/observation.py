@@ -6,7 +6,7 @@ Invariant: no metric names an account, a home or a pseudonym, and nothing can be
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
@@ -31,6 +31,14 @@ class Worker(Protocol):
     head: int
 
 
+class Way(Protocol):
+    """A service's way to others, as far as it is watched: by the loop's thread alone."""
+
+    def trouble(self) -> str | None:
+        """Return why its server cannot be reached, None while it can."""
+        ...
+
+
 class Sized(Protocol):
     """What has a length."""
 
@@ -46,6 +54,11 @@ class Watched(Protocol):
     @property
     def postbox(self) -> Sized:
         """Messages that wait for their recipients."""
+        ...
+
+    @property
+    def link(self) -> Way:
+        """The way to others."""
         ...
 
     @property
@@ -67,12 +80,14 @@ class Pulse:
         service: None until there is one.
         started: its diary is replayed.
         rounds: how many there were. seen: when the last one ended, by the monotonic clock.
+        troubles: what the `node` and the `link` to the DSO failed with in the last round, those that did.
     """
 
     role: str
     service: Watched | None = None
     started: bool = False
     rounds: int = 0
+    troubles: Mapping[str, str] = field(default_factory=dict)
     seen: float = field(default_factory=time.monotonic)
 
     def beat(self) -> None:
@@ -116,6 +131,9 @@ class _ServiceCollector(Collector):
         yield _counter("petra_events", "Events that the role has taken, all that its diary holds.", service.number)
         yield _gauge("petra_messages_waiting", "Messages not acknowledged by their recipients.", len(service.postbox))
         yield _gauge("petra_last_round_timestamp_seconds", "Unix second of the last round.", service.now)
+        if pulse.role != "dso":
+            about = "1 while the DSO, and a meter's home, can be reached."
+            yield _gauge("petra_link_up", about, "link" not in pulse.troubles)
         if service.ledger is not None:
             yield _gauge("petra_ledger_up", "1 while the node answers.", service.ledger.trouble is None)
             yield _gauge("petra_ledger_head_block", "Number of the newest block seen.", service.ledger.head)

@@ -10,7 +10,7 @@ import gc
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Final, Protocol
@@ -139,25 +139,25 @@ def _start(service: Running, pulse: Pulse, log: Log) -> None:
 
 
 def _loop(service: Running, pulse: Pulse, stop: _Stop, *, log: Log, supervisor: Supervisor) -> None:
-    trouble: str | None = None
     told = time.monotonic()
     while not stop.signal:
         service.turn()
         pulse.beat()
-        trouble = _tell_trouble(service, trouble, log)
+        node = service.ledger.trouble if service.ledger is not None else None
+        _tell_troubles(pulse, {"node": node, "link": service.link.trouble()}, log)
         if supervisor.watchdog_seconds and pulse.seen - told >= supervisor.watchdog_seconds / 2:
             told = pulse.seen
             supervisor.tell("WATCHDOG=1")
 
 
-def _tell_trouble(service: Running, before: str | None, log: Log) -> str | None:
-    """Say once that the node fails, and once that it is back; return what it fails with now."""
-    trouble = service.ledger.trouble if service.ledger is not None else None
-    if trouble is not None and before is None:
-        log.warning("node-fails", message=trouble)
-    elif trouble is None and before is not None:
-        log.info("node-is-back")
-    return trouble
+def _tell_troubles(pulse: Pulse, now: Mapping[str, str | None], log: Log) -> None:
+    """Say once that the node or the way to the DSO fails, and once that it is back."""
+    for name, trouble in now.items():
+        if trouble is not None and name not in pulse.troubles:
+            log.warning(f"{name}-fails", message=trouble)
+        elif trouble is None and name in pulse.troubles:
+            log.info(f"{name}-is-back")
+    pulse.troubles = {name: trouble for name, trouble in now.items() if trouble is not None}
 
 
 def _close(service: Running, log: Log) -> None:

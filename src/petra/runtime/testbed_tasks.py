@@ -17,6 +17,7 @@ import sqlalchemy as sql
 from petra.domain.messages import Kind
 from petra.errors import InputError, PetraError
 from petra.fabric.postbox import Postbox
+from petra.ports import Link
 from petra.runtime.building import build_dso, build_home, build_meter
 from petra.runtime.config import (
     DsoConfig,
@@ -111,6 +112,10 @@ class _Announced:
     @property
     def postbox(self) -> Postbox:
         return self.service.postbox
+
+    @property
+    def link(self) -> Link:
+        return self.service.link
 
     @property
     def ledger(self) -> LedgerWorker | None:

@@ -1,4 +1,4 @@
-"""A DSO on PostgreSQL with a feeder to keep, and a home that reaches it by HTTPS alone, as real processes."""
+"""A DSO on PostgreSQL with a feeder to keep, a home and its meter that reach it by HTTPS alone: real processes."""
 
 import json
 import signal
@@ -31,7 +31,7 @@ NOT_HERE = "tcp://127.0.0.1:9"  # nobody listens at the port for discarding
 def test_home_without_zeromq_joins_a_dso_on_postgresql(
     node: str, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It enrols and is granted what the feeder has room for; an invitation without room is refused at once."""
+    """It joins, is granted what the feeder has room for, and is metered; an invitation without room is refused."""
     binaries, place = find_binaries(), services.place
     assert binaries is not None
     tls, (port,) = self_signed(place), choose_ports(1)
@@ -40,20 +40,23 @@ def test_home_without_zeromq_joins_a_dso_on_postgresql(
         feeder = ("--feeder", "rural1", "--unenrolled-import-watts", "1000", "--unenrolled-export-watts", "0")
         gateway = {"gateway_port": port, "gateway_certificate": str(tls.certificate), "gateway_key": str(tls.key)}
         postgresql = ("--database", server.new_database())
-        prepare(services, node, *postgresql, *feeder, enrol=(*FIRM, "--node", NODE), **gateway)
+        prepare(services, node, *postgresql, *feeder, enrol=(*FIRM, "--node", NODE), https=True, **gateway)
         again = services.ask("dso", "enrol", "home 2", *LARGE, *place_of(services), code=2)
         assert "the feeder could be overloaded though nothing is granted" in again
         assert "none of the feeder's" in services.ask("dso", "enrol", "home 2", *FIRM, *place_of(services), code=2)
-        set_keys(place / "home" / "home.toml", transport="https", gateway_url=f"https://127.0.0.1:{port}")
         set_keys(place / "home" / "home.toml", dso_endpoint=NOT_HERE, publish_endpoint=NOT_HERE)
+        set_keys(place / "home" / "meter" / "meter.toml", dso_endpoint=NOT_HERE)
         monkeypatch.setenv("SSL_CERT_FILE", str(tls.certificate))
         processes = [services.start(*one) for one in (("dso", "dso"), ("prosumer", "home"), ("meter", "home/meter"))]
 
-        def granted() -> list[object]:
-            kind = ("--kind", "withdrawalGranted", "--json")
-            return list(json.loads(services.ask("evidence", "show", "--dir", place / "home", *kind))["messages"])
+        def came(directory: Path, kind: str) -> list[dict[str, object]]:
+            told = services.ask("evidence", "show", "--dir", directory, "--kind", kind, "--json")
+            return [one for one in json.loads(told)["messages"] if one["direction"] == "in"]
 
-        services.until(lambda: granted() != [])
+        services.until(lambda: came(place / "home", "withdrawalGranted") != [])
+        readings = [place / "dso", place / "home"]
+        services.until(lambda: all(came(directory, "meterReading") for directory in readings))
+        services.until(lambda: came(place / "home" / "meter", "receipt") != [])
         told = json.loads(services.ask("dso", "status", "--dir", place / "dso", "--json"))
         assert (told["members"], told["ready"]) == (1, "yes")
         assert told["grid"].endswith("15 nodes, members at 1; 12 nodes with homes and no member")

@@ -95,12 +95,12 @@ def set_keys(path: Path, **changed: object) -> None:
 
 
 def prepare(
-    services: Services, node: str, *of_dso: str, enrol: Sequence[str] = ENROL, **changed: object
+    services: Services, node: str, *of_dso: str, enrol: Sequence[str] = ENROL, https: bool = False, **changed: object
 ) -> None:
     """Deploy, make the DSO with a door for probes, invite a home and make it.
 
-    `of_dso` are more options of `petra dso init`, `enrol` those of the invitation; `changed` are keys of dso.toml
-    before the first run.
+    `of_dso` are more options of `petra dso init`, `enrol` those of the invitation; `https`: the home goes through the
+    gateway; `changed` are keys of dso.toml before the first run.
     """
     place, deployment = services.place, services.place / "deployment.json"
     write_secret(place / "dso.key", SECRET)
@@ -115,7 +115,8 @@ def prepare(
     invitation = place / "home-1.json"
     services.ask("dso", "enrol", "home 1", *enrol, "--dir", place / "dso", "--out", invitation)
     (place / "day.csv").write_text("timestep,produced_watts,consumed_watts\n0,3000,500\n")
-    create_home(place / "home", NewHome(invitation=invitation, profile=place / "day.csv", work=WORK), PASSWORD)
+    new = NewHome(invitation=invitation, https=https, profile=place / "day.csv", work=WORK)
+    create_home(place / "home", new, PASSWORD)
 
 
 def bound_and_freeze(services: Services, dso: Path, home: Path) -> None:

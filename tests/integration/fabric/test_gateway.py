@@ -107,6 +107,12 @@ def test_nobody_there_is_told_so_in_one_sentence(line: Line) -> None:
     assert not line.client.send(line.dso.account, line.home.says(line.dso.account).raw)
 
 
+def test_mail_for_somebody_else_is_not_brought_to_the_gateway(line: Line) -> None:
+    """A meter's reading for its home goes by the home's own door: the DSO would refuse it, for good."""
+    assert not line.client.send(party("meter").account, line.home.says(line.dso.account).raw)
+    assert line.client.send(line.dso.account, line.home.says(line.dso.account).raw)
+
+
 def test_unusable_files_and_ports_are_one_clear_error(line: Line, tmp_path: Path) -> None:
     """A missing certificate and a taken port are found before anything is served."""
     with pytest.raises(InputError, match="certificate or key"):

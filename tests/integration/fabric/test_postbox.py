@@ -74,6 +74,14 @@ class LossyLink:
         """Return what is refused."""
         return self.link.refused()
 
+    def returned(self) -> list[Address]:
+        """Return who came back."""
+        return self.link.returned()
+
+    def trouble(self) -> str | None:
+        """Return what the link says."""
+        return self.link.trouble()
+
     def close(self) -> None:
         """Close the link."""
         self.link.close()

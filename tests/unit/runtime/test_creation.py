@@ -121,6 +121,23 @@ def test_home_comes_with_its_meter(tmp_path: Path, invitation: Path) -> None:
     assert recover(digest, bytes.fromhex(card.proof)) == card.meter
 
 
+def test_home_behind_a_wall_reaches_the_dso_by_its_gateway_and_so_does_its_meter(
+    tmp_path: Path, invitation: Path
+) -> None:
+    """Both files say so; an invitation without a gateway is refused, and nothing is left behind."""
+    new = NewHome(invitation=invitation, https=True, work=WORK)
+    with pytest.raises(InputError, match="names no gateway"):
+        create_home(tmp_path / "home", new, PASSWORD)
+    assert not (tmp_path / "home").exists()
+    gateway = "https://dso.example:8443"
+    document = json.loads(invitation.read_text(encoding="utf-8")) | {"gateway_url": gateway}
+    invitation.write_text(json.dumps(document), encoding="utf-8")
+    create_home(tmp_path / "home", new, PASSWORD)
+    home, meter = HomeConfig.load(tmp_path / "home"), MeterConfig.load(tmp_path / "home" / "meter")
+    assert (home.home.transport, home.home.gateway_url) == ("https", gateway)
+    assert (meter.meter.transport, meter.meter.gateway_url) == ("https", gateway)
+
+
 def test_meter_elsewhere_is_adopted_once(tmp_path: Path, invitation: Path) -> None:
     """A home without a meter has no whole file; its meter is made from its card, and adopted by the meter's."""
     create_home(tmp_path / "home", NewHome(invitation=invitation, has_meter=False, work=WORK), PASSWORD)

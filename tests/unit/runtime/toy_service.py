@@ -20,6 +20,17 @@ class ToyWorker:
 
 
 @dataclass(slots=True)
+class ToyLink:
+    """A way to others that says what it is made to say."""
+
+    failure: str | None = None
+
+    def trouble(self) -> str | None:
+        """Return the failure."""
+        return self.failure
+
+
+@dataclass(slots=True)
 class ToyService:
     """Counts its rounds, and fails in a certain one.
 
@@ -34,6 +45,7 @@ class ToyService:
     now: int = 0
     closed: bool = False
     postbox: list[bytes] = field(default_factory=lambda: [b"one", b"two"])
+    link: ToyLink = field(default_factory=ToyLink)
     ledger: ToyWorker | None = field(default_factory=ToyWorker)
     figures: Callable[[], Sequence[Figure]] = tuple
 
