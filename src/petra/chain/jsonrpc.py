@@ -9,6 +9,7 @@ import http.client
 import itertools
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,7 @@ _OK = 200
 _BUSY = {429, 500, 502, 503, 504}
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 1.0
+_BODY_BYTES = 1 << 20  # of a batch; anvil takes 2 MiB, geth 5 MiB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,22 +71,31 @@ class JsonRpc:
         """Return the result of one request that must not be made twice; NodeUnavailable where its fate is unknown."""
         self._connection.close()  # on a fresh connection nothing can have been closed by the node in the meantime
         body = self._request(method, parameters)
-        return self._result(method, self._attempt(body, partial(self._answer, body["id"])))
+        return self._result(method, self._attempt(_encoded(body), partial(self._answer, body["id"])))
 
     def try_call(self, method: str, *parameters: Any) -> Any:
         """Return the result of one request or the node's Failure."""
         body = self._request(method, parameters)
-        return self._patiently(body, partial(self._answer, body["id"]))
+        return self._patiently(_encoded(body), partial(self._answer, body["id"]))
 
     def batch(self, requests: Sequence[Request], *, size: int = 250) -> list[Any]:
         """Return for each request its result or the node's Failure, in order; `size` requests travel at a time.
 
-        The node may work on the requests of a batch in any order.
+        Fewer travel where they are long: nodes refuse bodies of some megabytes. The node may work on the requests of a
+        batch in any order.
         """
         answers: list[Any] = []
-        for begin in range(0, len(requests), size):
-            bodies = [self._request(*request) for request in requests[begin : begin + size]]
-            answers += self._patiently(bodies, partial(self._answers, bodies))
+        waiting = deque(self._request(*request) for request in requests)
+        while waiting:
+            ids, texts, length = [], list[bytes](), 0
+            while waiting and len(ids) < size:
+                text = _encoded(waiting[0])
+                length += len(text)
+                if ids and length > _BODY_BYTES:
+                    break
+                ids.append(waiting.popleft()["id"])
+                texts.append(text)
+            answers += self._patiently(b"[" + b",".join(texts) + b"]", partial(self._answers, ids))
         return answers
 
     def close(self) -> None:
@@ -99,7 +110,7 @@ class JsonRpc:
             raise ChainError(f"the node at {self.url} failed {method}: {answer.message}")
         return answer
 
-    def _patiently(self, body: Any, read: Callable[[Any], T]) -> T:
+    def _patiently(self, body: bytes, read: Callable[[Any], T]) -> T:
         """Try until something usable comes back or patience ends, with longer and longer pauses."""
         last_start = time.monotonic() + self._patience_seconds
         pause = _FIRST_PAUSE_SECONDS
@@ -113,10 +124,9 @@ class JsonRpc:
                 time.sleep(wait)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    def _attempt(self, body: Any, read: Callable[[Any], T]) -> T:
-        payload = json.dumps(body, separators=(",", ":")).encode()
+    def _attempt(self, body: bytes, read: Callable[[Any], T]) -> T:
         try:
-            text = self._exchange(payload)
+            text = self._exchange(body)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             said = str(error) or type(error).__name__
@@ -150,11 +160,11 @@ class JsonRpc:
             raise ChainError(f"the node at {self.url} refuses us: HTTP {response.status} {response.reason}")
         return text
 
-    def _answers(self, bodies: Sequence[dict[str, Any]], replies: Any) -> list[Any]:
+    def _answers(self, ids: Sequence[int], replies: Any) -> list[Any]:
         if not isinstance(replies, list):
             raise self._nonsense(replies)
         by_id = {reply.get("id"): reply for reply in replies if isinstance(reply, dict)}
-        return [self._answer(body["id"], by_id.get(body["id"])) for body in bodies]
+        return [self._answer(request_id, by_id.get(request_id)) for request_id in ids]
 
     def _answer(self, request_id: int, reply: Any) -> Any:
         if not isinstance(reply, dict) or not ("result" in reply or "error" in reply):
@@ -172,3 +182,7 @@ class JsonRpc:
 
     def _nonsense(self, reply: Any) -> NodeUnavailable:
         return NodeUnavailable(f"what answers at {self.url} is no Ethereum node: {str(reply)[:80]!r}")
+
+
+def _encoded(body: Any) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()

@@ -3,8 +3,16 @@
 import pytest
 
 from petra.chain.client import LedgerClient
+from petra.domain.batches import GRANTS_MAX
 from petra.domain.blocks import Intent
-from petra.domain.calls import AddFinancialBalance, DepositFinancial, PostOffer, Protest
+from petra.domain.calls import (
+    AddAssets,
+    AddFinancialBalance,
+    DepositFinancial,
+    FinancialGrant,
+    PostOffer,
+    Protest,
+)
 from petra.domain.refusals import LedgerReason, Refusal
 from petra.domain.terms import NO_ADDRESS
 from petra.errors import ChainError
@@ -28,6 +36,14 @@ def test_a_dry_run_names_what_the_contract_would_refuse(market: Market) -> None:
         None,
         Refusal(reason=LedgerReason.UNKNOWN_ASSET, arguments=(9,)),
     ]
+
+
+def test_a_long_row_of_waiting_batches_is_tried_in_parts(market: Market) -> None:
+    """A node that was away comes back to more than one request may hold: three megabytes of grants."""
+    anas = [market.keys.new(f"ana {number}") for number in range(GRANTS_MAX)]
+    call = encode_call(AddAssets(money=tuple(FinancialGrant(anon_address=ana, amount=5) for ana in anas)))
+    calls = [(market.dso, call)] * (3 * 2**20 // (2 * len(call)) + 1)
+    assert market.chain.dry_run(market.contract, calls) == [None] * len(calls)
 
 
 def test_a_dry_run_changes_nothing(market: Market) -> None:
