@@ -87,6 +87,7 @@ def show(run: dict[str, Any]) -> None:
     )
     print(f"  of a core the DSO took {run['dso_cpu_share']:.2f}, the other process {run['load_cpu_share']:.2f}")
     print(f"  homes served: {run['per_second'] * 900:,.0f} at T = 900 s, {run['per_second'] * 4:,.0f} at T = 4 s")
+    print(f"  killed, and there again with its {run['restart_events']:,} events in {run['restart_seconds']} s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,10 +125,21 @@ def measured(directory: Path, wanted: Load) -> dict[str, Any]:
     try:
         assert here.poll(60), "the DSO does not start"
         here.recv()
-        return load(directory, testbed, config, invitation, wanted=wanted, dso=here)
+        figures = load(directory, testbed, config, invitation, wanted=wanted, dso=here)
     finally:
-        dso.terminate()
+        dso.kill()
         dso.join()
+    return figures | restarted(testbed)
+
+
+def restarted(testbed: Testbed) -> dict[str, Any]:
+    """Return how long the DSO that was killed needs to play its diary again."""
+    begun = time.perf_counter()
+    service = build_dso(testbed.dso.directory, testbed.password)
+    service.start()
+    seconds = time.perf_counter() - begun
+    service.close()
+    return {"restart_events": service.number, "restart_seconds": round(seconds, 2)}
 
 
 def invited(testbed: Testbed, config: DsoConfig) -> Invitation:

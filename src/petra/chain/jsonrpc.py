@@ -87,7 +87,7 @@ class JsonRpc:
         answers: list[Any] = []
         waiting = deque(self._request(*request) for request in requests)
         while waiting:
-            ids, texts, length = [], list[bytes](), 0
+            ids, texts, length = list[int](), list[bytes](), 0
             while waiting and len(ids) < size:
                 text = _encoded(waiting[0])
                 length += len(text)

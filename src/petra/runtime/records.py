@@ -26,7 +26,6 @@ from petra.store.diary import Diary, DiaryEntry
 from petra.store.lease import Lease
 from petra.store.messages import MessageStore, StoredMessage
 from petra.store.registry import OrderStore, Settings
-from petra.store.tables import messages
 from petra.store.transactions import TransactionStore
 
 TRAIL = "trail"  # the setting that holds the ledger reader's way back
@@ -130,13 +129,9 @@ class Records:
         """Return, of senders with message ids, those under which something came, with its hash."""
         return self._messages.known_among(names)
 
-    def received_before(self, sender: Address, message_id: bytes) -> bytes:
-        """Return the bytes of a message that came; StoreError where it is not there."""
-        named = (messages.c.message_id == message_id, messages.c.sender == sender, messages.c.direction == "in")
-        rows = self.database.read(sql.select(messages.c.raw).where(*named))
-        if not rows:
-            raise StoreError(f"{self.database.name}: the diary names a message of {sender} that is not there")
-        return bytes(rows[0].raw)
+    def came(self) -> Iterator[StoredMessage]:
+        """Yield every message that came, in the order in which the diary names them."""
+        return self._messages.came()
 
     def sent_before(self, message_id: bytes) -> StoredMessage | None:
         """Return a message of ours by its id."""

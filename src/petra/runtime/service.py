@@ -343,7 +343,7 @@ class _Replay:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._records: dict[int, list[LedgerRecord]] = {}  # by block
-        self._read_through = 0
+        self._came = service.records.came()
         self._intents: set[str] = set()
         self._messages: set[bytes] = set()
 
@@ -381,8 +381,10 @@ class _Replay:
         service = self._service
         match named:
             case MessageName():
-                raw = service.records.received_before(named.sender, named.message_id)
-                return service.part.heard(open_envelope(raw, service.domain))
+                came = next(self._came, None)
+                if came is None or (came.sender, came.message_id) != (named.sender, named.message_id):
+                    raise StoreError(f"the diary names a message of {named.sender} that is not there, in its place")
+                return service.part.heard(open_envelope(came.raw, service.domain))
             case LedgerNews(through=through, outcomes=outcomes):
                 blocks = sorted(number for number in self._records if number <= through.block_number)
                 records = [one for number in blocks for one in self._records.pop(number)]

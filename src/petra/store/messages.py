@@ -146,6 +146,14 @@ class MessageStore:
         rows = self._database.read(sql.select(messages.c.message_id).where(messages.c.direction == direction))
         return {row.message_id for row in rows}
 
+    def came(self) -> Iterator[StoredMessage]:
+        """Yield what came, in order."""
+        query = sql.select(messages).where(messages.c.direction == "in").order_by(messages.c.position).limit(_PAGE)
+        position = 0
+        while rows := self._database.read(query.where(messages.c.position > position)):
+            yield from map(_message, rows)
+            position = rows[-1].position
+
     def all(self, after_position: int = 0) -> Iterator[EvidenceRow]:
         """Yield the messages after a position, in order."""
         query = sql.select(messages).order_by(messages.c.position).limit(_PAGE)
