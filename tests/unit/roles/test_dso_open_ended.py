@@ -92,6 +92,22 @@ def test_a_period_is_not_billed_before_it_is_settled(desk: Desk) -> None:
     assert isinstance(again, WakeAt) and again.phase is Phase.BILL
 
 
+@pytest.mark.parametrize("phase", [Phase.BILL, Phase.CLOSE])
+def test_without_a_dispute_window_the_last_cut_off_still_comes_before_the_bill(phase: Phase) -> None:
+    """Both are due in the same second then, and the bill's timer was set first."""
+    desk = Desk(homes="ab", billing_timesteps=PERIOD, dispute_window_seconds=0)
+    desk.state.last_timestep = last = FIRST + PERIOD - 1
+    for timestep in range(FIRST, last):
+        play_day(desk, timestep)
+    at = desk.state.cut_off(last) + 1
+    (again,) = desk.give(Woken(phase=phase, timestep=last), at)
+    assert isinstance(again, WakeAt) and again.at == at + 1, "no bill yet"
+    desk.settle(last)
+    billed = bills(desk, desk.give(Woken(phase=phase, timestep=last), again.at))
+    assert [len(bill["timesteps"]) for bill in billed.values()] == [PERIOD, PERIOD]
+    assert desk.state.alarms == desk.state.books.problems() == []
+
+
 def test_what_is_forgotten_is_not_taken_again(desk: Desk) -> None:
     """Copies that come long after their deadline get no answer, so none gets a second one."""
     request = desk.request("a", desk.asset(power=100), until=begin(5))

@@ -153,7 +153,12 @@ def _final_at(state: DsoState, timestep: int, phase: Phase) -> WakeAt:
 
 
 def _wait(state: DsoState, through: int, now: int, phase: Phase) -> list[Effect]:
-    """Return a timer if the dispute window of a timestep is not over: a DSO that was away settles late."""
-    settled_at = state.settled_at.get(through, now if through >= state.next_to_settle else 0)
-    final_at = settled_at + state.policy.dispute_window_seconds
-    return [WakeAt(at=max(final_at, now + 1), phase=phase, timestep=through)] if final_at > now else []
+    """Return a timer if the dispute window of a timestep is not over: a DSO that was away settles late.
+
+    Without a window, settlement and bill are due in the same second, in either order.
+    """
+    is_settled = through < state.next_to_settle
+    final_at = state.settled_at.get(through, 0 if is_settled else now) + state.policy.dispute_window_seconds
+    if is_settled and final_at <= now:
+        return []
+    return [WakeAt(at=max(final_at, now + 1), phase=phase, timestep=through)]
