@@ -127,7 +127,7 @@ def share(part: int, whole: int) -> float | None:
 def by_timestep(facts: Facts) -> list[TimestepEnergy]:
     """Return every delivery timestep's energies, in order."""
     seconds = facts.seconds
-    asked = [(w.timestep, w.timestep, w.power) for w in facts.withdrawals.values()]
+    asked = _asked(facts)
     granted = [(g.start, g.end, g.power) for g in facts.grants]
     sums = {
         "asked_production": _spread(_side(asked, seconds, production=True)),
@@ -182,6 +182,22 @@ def _balance(steps: list[TimestepEnergy], local: int, trades: int) -> Balance:
         local_trades=trades,
         bulk=consumed - local,
     )
+
+
+def _asked(facts: Facts) -> list[tuple[int, int, int]]:
+    """Return what each home wanted in each timestep and direction: (timestep, timestep, watts).
+
+    Who is refused asks again, for less: that is the same want. What was granted already adds to what is asked for next.
+    """
+    granted: dict[tuple[str, int, bool], int] = {}
+    wanted: dict[tuple[str, int, bool], int] = {}
+    for one in facts.withdrawals.values():
+        key = one.home, one.timestep, one.power > 0
+        total = granted.get(key, 0) + one.power
+        wanted[key] = max(wanted.get(key, 0), total, key=abs)
+        if one.answer == "granted":
+            granted[key] = total
+    return [(timestep, timestep, power) for (_, timestep, _), power in wanted.items()]
 
 
 def _side(parts: list[tuple[int, int, int]], seconds: int, *, production: bool) -> Iterator[tuple[int, int, int]]:

@@ -96,7 +96,22 @@ def test_refusals_are_counted_by_reason() -> None:
         "unanswered": 1,
         "void": 0,
     }
-    assert summary["energy_demanded_wh"] == 2_000 + 2 * 250
+    assert summary["energy_demanded_wh"] == 2_000 + 250, "one want, asked for twice"
+
+
+@pytest.mark.parametrize("answers", [("refused", "granted", "granted"), ("refused", "refused", "unanswered")])
+def test_who_is_refused_and_asks_for_less_wants_the_same_energy(answers: tuple[str, ...]) -> None:
+    """A whole, then its halves: demanded once, whatever became of them, so that the residual is what is really left."""
+    notes: list[dict[str, object]] = []
+    for number, (power, answer) in enumerate(zip((4_000, 2_000, 2_000), answers, strict=True)):
+        ask = {"at": 1, "home": "den", "timestep": 5, "pseudonym": f"0x{number}", "power": -power, "amount": 1}
+        notes.append({"kind": "withdraw", "request": f"r{number}"} | ask)
+        if answer != "unanswered":
+            about = {"at": 2, "home": "den", "request": f"r{number}", "reason": "Network", "detail": "Network()"}
+            notes.append({"kind": answer, "assets": 1} | about)
+    summary = figures(*notes)
+    assert summary["energy_demanded_wh"] == 2_000 + 1_000
+    assert summary["energy_residual_wh"] == summary["energy_demanded_wh"] - summary["energy_traded_wh"]
 
 
 def test_money_is_compared_with_the_utility_alone() -> None:
