@@ -107,6 +107,8 @@ def read_table(path: Path, delimiter: str, problems: Problems) -> Table:
         problems.stop(f"cannot be read: {error.strerror}; check the path")
     except UnicodeDecodeError as error:
         problems.stop(f"is not UTF-8 text (byte {error.start}); save it as UTF-8")
+    except ValueError:
+        problems.stop("cannot be a path; check it")
     except csv.Error as error:
         problems.stop(f"is no CSV: {error}; check quotes and delimiter")
     rows = [row for row in rows if any(cell.strip() for cell in row.cells)]

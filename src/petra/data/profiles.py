@@ -5,6 +5,7 @@ Invariant: all homes have equally many steps, powers are averages over a step an
 Production minus consumption is the paper's sign: positive = production (A1).
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +13,8 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from petra.errors import InputError
+
+_FILE_NAME = re.compile(r"[^\x00-\x1f\x7f/\\.][^\x00-\x1f\x7f/\\]{0,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,10 @@ class ProfileSet:
 
 def local_time(unix: int, timezone: str) -> str:
     """Show a moment as clocks in an IANA time zone do, with the UTC offset; seconds only where there are some."""
-    moment = datetime.fromtimestamp(unix, UTC).astimezone(ZoneInfo(timezone))
+    try:
+        moment = datetime.fromtimestamp(unix, UTC).astimezone(ZoneInfo(timezone))
+    except (ValueError, OverflowError, OSError):  # before the year 1 or after 9999
+        return f"unix second {unix}"
     return moment.isoformat(" ", "seconds" if moment.second else "minutes")
 
 
@@ -108,6 +114,10 @@ def _problems(profiles: ProfileSet) -> Iterator[str]:
     for name, times in Counter(home.name for home in profiles.homes).items():
         if times > 1:
             yield f"{place}: {times} homes are called {name!r}; give each its own name"
+    for home in profiles.homes:
+        if not _FILE_NAME.fullmatch(home.name):
+            wrong = f"{place}: {home.name[:80]!r} cannot name a home, whose files are called so"
+            yield f"{wrong}: give 1 to 64 characters, no /, \\, or control character, and no dot at first"
     steps = {len(home.production_watts) for home in profiles.homes}
     steps |= {len(home.consumption_watts) for home in profiles.homes}
     steps |= {len(home.consumption_var) for home in profiles.homes}

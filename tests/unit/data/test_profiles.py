@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from petra.data import HomeProfile, ProfileSet
+from petra.data.profiles import local_time
 from petra.errors import InputError
 
 START = 1_464_213_600
@@ -50,6 +51,19 @@ def test_all_problems_of_a_set_are_reported_together(profiles: ProfileSet) -> No
     with pytest.raises(InputError) as error:
         replace(profiles, homes=homes)
     assert len(error.value.problems) == 3
+
+
+@pytest.mark.parametrize("name", ["", ".", "../../up", "house 1/2", "a\\b", "nul\x00", "a" * 65])
+def test_name_that_cannot_name_a_file_is_refused(profiles: ProfileSet, name: str) -> None:
+    """A home's bill is a file under its name: it must not lie elsewhere, or fail when the day has been played."""
+    with pytest.raises(InputError, match="cannot name a home"):
+        replace(profiles, homes=(home(name), home("Haus 1, EG (links) \u00e9")))
+
+
+@pytest.mark.parametrize("unix", [-(10**11), 10**18])
+def test_moment_outside_the_calendar_is_told_all_the_same(unix: int) -> None:
+    """Whoever asks for it gets a message that says where it lies."""
+    assert local_time(unix, "Europe/Berlin") == f"unix second {unix}"
 
 
 def test_set_without_homes_or_steps_or_length_is_refused(profiles: ProfileSet) -> None:
