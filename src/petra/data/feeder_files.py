@@ -34,7 +34,7 @@ def read_feeder(
         InputError: with everything that is wrong.
     """
     text = "" if name in GRIDS else _text(name)
-    kind = "" if name in GRIDS else _kind(text)
+    kind = "" if name in GRIDS else _kind(text, name)
     if not kind:
         stated = (("min", voltage_min), ("max", voltage_max), ("deviation", source_voltage_deviation))
         if given := [f"--voltage-{option}" for option, value in stated if value is not None]:
@@ -60,12 +60,14 @@ def _text(name: str) -> str:
         raise InputError(f"{name}: no grid of that name ({shipped}), and no file that can be read: {error}") from error
 
 
-def _kind(text: str) -> str:
+def _kind(text: str, name: str) -> str:
     """Return whose format a text has; empty = PETra's own."""
     try:
         values = json.loads(text)
     except ValueError:
         return ""  # whose reader tells what is wrong with it
+    except RecursionError:
+        raise InputError(f"{name}: no feeder: its brackets are nested too deeply") from None
     if not isinstance(values, dict):
         return ""
     if "_object" in values:

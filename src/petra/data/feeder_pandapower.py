@@ -78,7 +78,7 @@ def _tables(text: str, place: str, report: Report) -> tuple[Tables, float]:
                     if row.get("in_service", True)
                 ]
         hertz = float(net.get("f_hz", 50.0))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{place}: no net of pandapower: {error}") from None
     return tables, hertz
 
@@ -125,7 +125,7 @@ def _node(row: Row, connected: set[int]) -> Node:
 
 def _branch(row: Row) -> Branch:
     row.refuse("g_us_per_km", "leakage of a line")
-    kilometres, parallel = row.number("length_km"), row.number("parallel", 1.0)
+    kilometres, parallel = row.number("length_km"), row.positive("parallel", 1.0)
     return Branch(
         branch=row.name,
         from_node=_node_name(row.whole("from_bus")),
@@ -134,7 +134,7 @@ def _branch(row: Row) -> Branch:
         resistance_ohm=row.number("r_ohm_per_km") * kilometres / parallel,
         reactance_ohm=row.number("x_ohm_per_km") * kilometres / parallel,
         capacitance_nanofarad=row.number("c_nf_per_km") * kilometres * parallel,
-        rating_ampere=row.number("max_i_ka") * 1e3 * row.number("df", 1.0) * parallel,
+        rating_ampere=row.number("max_i_ka") * 1e3 * row.positive("df", 1.0) * parallel,
     )
 
 
@@ -142,6 +142,8 @@ def _transformer(row: Row) -> Transformer:
     row.refuse("tap_step_degree", "a tap that shifts the phase")
     if row.number("parallel", 1.0) != 1 or row.values.get("tap_dependency_table"):
         row.report.add(f"{row.name}: parallel transformers and tap-dependent impedances are not supported")
+    row.refuse("tap2_pos", "a second tap changer")
+    derating = row.positive("df", 1.0)
     rated, high, low = row.number("sn_mva") * 1e6, row.number("vn_hv_kv") * 1e3, row.number("vn_lv_kv") * 1e3
     side: Literal["from", "to"] = "to" if row.values.get("tap_side") == "lv" else "from"
     neutral = row.number("tap_neutral", 0.0)
@@ -149,12 +151,12 @@ def _transformer(row: Row) -> Transformer:
         transformer=str(row.values.get("name") or row.name),
         from_node=_node_name(row.whole("hv_bus")),
         to_node=_node_name(row.whole("lv_bus")),
-        rated_power_va=rated * row.number("df", 1.0),
+        rated_power_va=rated * derating,
         from_volts=high,
         to_volts=low,
-        short_circuit_voltage=row.number("vk_percent") / 100 * row.number("df", 1.0),
-        copper_loss_watts=row.number("vkr_percent") / 100 * rated * row.number("df", 1.0) ** 2,
-        no_load_current=row.number("i0_percent") / 100 / row.number("df", 1.0),
+        short_circuit_voltage=row.number("vk_percent") / 100 * derating,
+        copper_loss_watts=row.number("vkr_percent") / 100 * rated * derating**2,
+        no_load_current=row.number("i0_percent") / 100 / derating,
         no_load_loss_watts=row.number("pfe_kw") * 1e3,
         clock=round(row.number("shift_degree", 0.0) / 30) % 12,
         tap_side=side,

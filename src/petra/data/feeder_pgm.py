@@ -91,6 +91,7 @@ def _node(row: Row, connected: set[int]) -> Node:
 
 
 def _branch(row: Row) -> Branch:
+    row.refuse("tan1", "leakage of a line")
     return Branch(
         branch=row.name,
         from_node=_node_name(row.whole("from_node")),

@@ -12,6 +12,9 @@ from typing import Any
 from petra.errors import InputError
 from petra.grid import Feeder
 
+_LARGEST = 1e18  # nothing of a feeder is larger in any unit; what is was never meant as a number
+_SHOWN = 80  # characters of a value that is none
+
 
 @dataclass(slots=True)
 class Report:
@@ -48,10 +51,10 @@ class Row:
     def number(self, key: str, default: float = nan) -> float:
         """Return a number; where it is missing the default, and a problem if there is none."""
         value = self.values.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool) and not isnan(value):
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST:
             return float(value)
-        if value is not None and not isinstance(value, float):
-            self.report.add(f"{self.name}: {key} is no number: {value!r}")
+        if value is not None and not (isinstance(value, float) and isnan(value)):
+            self.report.add(f"{self.name}: {key} is no number: {repr(value)[:_SHOWN]}")
         elif isnan(default):
             self.report.add(f"{self.name}: {key} is missing")
         return default
@@ -59,7 +62,16 @@ class Row:
     def whole(self, key: str, default: float = nan) -> int:
         """Return a whole number; 0 stands in where it is missing, which is a problem."""
         value = self.number(key, default)
+        if value % 1:
+            self.report.add(f"{self.name}: {key} is no whole number: {value:g}")
         return 0 if isnan(value) else round(value)
+
+    def positive(self, key: str, default: float = nan) -> float:
+        """Return a number above 0 that others are divided by; NaN and a problem where it is none."""
+        value = self.number(key, default)
+        if value <= 0:
+            self.report.add(f"{self.name}: {key} is {value:g}, expected more than 0")
+        return value if value > 0 else nan
 
     def refuse(self, key: str, meaning: str) -> None:
         """Report a value other than 0, which PETra's model has no place for."""

@@ -27,7 +27,8 @@ class _Range:
         if self.low <= value <= self.high or (self.zero and value == 0):
             return None
         zero = "0 or " if self.zero else ""
-        return f"{field} is {value:g}, expected {zero}{self.low:g} .. {self.high:g} {self.unit}; {self.mistake}"
+        shown = "out of all range" if abs(value) > _SHOWN else f"{value:g}"
+        return f"{field} is {shown}, expected {zero}{self.low:g} .. {self.high:g} {self.unit}; {self.mistake}"
 
 
 _RATED_VOLTS = _Range(100, 150e3, "V", "is it in kV?")
@@ -51,6 +52,8 @@ _OF_RATED_POWER = {
     "no_load_loss_watts": _Range(1e-4, 0.02, "of rated_power_va", "is it in kW, or rated_power_va off?", zero=True),
 }
 _TAP_STEP = _Range(1e-3, 0.06, "of the winding's voltage", "is it in kV?", zero=True)
+_SHOWN = 1e300  # whole numbers beyond it cannot be written as a float
+_TAPS = 127  # positions on either side; power-grid-model counts no further
 _FRACTION = _Range(0.5, 1.5, "(fraction of the rated voltage)", "is it in percent, or in volts?")
 _HERTZ = _Range(15, 65, "Hz", "it is 50 or 60 in public grids")
 
@@ -86,9 +89,15 @@ def transformer_problems(trafo: Transformer) -> Iterator[str]:
             problems.append("copper_loss_watts exceeds short_circuit_voltage x rated_power_va")
     if (tapped := trafo.from_volts if trafo.tap_side == "from" else trafo.to_volts) > 0:
         problems.append(_TAP_STEP.problem("tap_step_volts", trafo.tap_step_volts / tapped))
+    within = -_TAPS <= trafo.tap_min and trafo.tap_max <= _TAPS
+    if not within:
+        problems.append(f"tap_min .. tap_max must lie within {-_TAPS} .. {_TAPS}")
     for field, tap in (("tap_position", trafo.tap_position), ("tap_neutral", trafo.tap_neutral)):
         if not trafo.tap_min <= tap <= trafo.tap_max:
+            within = False
             problems.append(f"{field} is {tap}, outside tap_min .. tap_max")
+    if within and min(trafo.winding_volts) <= 0:
+        problems.append("tap_position leaves a winding no voltage; is tap_step_volts right?")
     yield from (f"transformer: {problem}" for problem in problems if problem)
 
 

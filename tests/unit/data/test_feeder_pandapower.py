@@ -106,6 +106,27 @@ def test_what_is_out_of_service_is_left_out() -> None:
     assert [line.branch for line in feeder.branches] == ["line 0"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"line": [CABLE | {"parallel": 0}, CABLE]}, "line 0: parallel is 0, expected more than 0"),
+        ({"line": [CABLE | {"df": 0.0}, CABLE]}, "line 0: df is 0, expected more than 0"),
+        ({"trafo": [TRANSFORMER | {"df": 0}]}, "trafo 0: df is 0, expected more than 0"),
+        ({"trafo": [TRANSFORMER | {"tap2_pos": -1}]}, "trafo 0: tap2_pos is not supported: a second tap changer"),
+        ({"trafo": [TRANSFORMER | {"shift_degree": float("inf")}]}, "trafo 0: shift_degree is no number: inf"),
+        ({"trafo": [TRANSFORMER | {"sn_mva": 10**400}]}, "trafo 0: sn_mva is no number: 1000000"),
+        ({"line": [CABLE | {"to_bus": 2.4}, CABLE]}, "line 0: to_bus is no whole number: 2.4"),
+        ({"trafo": [TRANSFORMER | {"tap_pos": -40, "tap_min": -40}]}, "tap_position leaves a winding no voltage"),
+        ({"trafo": [TRANSFORMER | {"tap_max": 200}]}, "tap_min .. tap_max must lie within -127 .. 127"),
+    ],
+)
+def test_number_that_nothing_can_be_computed_with_is_refused(
+    changes: dict[str, list[dict[str, Any]]], reason: str
+) -> None:
+    """Component and field are named, and nothing is divided by nothing."""
+    assert reason in problems(**changes)
+
+
 def test_band_is_the_narrowest_of_the_file_or_the_callers() -> None:
     """The file's limits differ by level of voltage; a given one wins."""
     text = text_of(tables())

@@ -128,6 +128,9 @@ def test_files_of_other_programs_need_their_band(tmp_path: Path) -> None:
         read_feeder(str(foreign))
     with pytest.raises(InputError, match="0 sources in use"):
         read_feeder(str(foreign), voltage_min=0.9, voltage_max=1.1)
+    foreign.write_text('{"data": ' + "[" * 100_000)
+    with pytest.raises(InputError, match="nested too deeply"):
+        read_feeder(str(foreign))
     foreign.write_text(json.dumps({"_object": {}}))
     with pytest.raises(InputError, match="ext_grid has 0 rows"):
         read_feeder(str(foreign))
