@@ -50,6 +50,8 @@ def parse_toml(model: type[Model], text: str, place: str) -> Model:
         tables = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{place}: not TOML: {error}") from error
+    except (RecursionError, ArithmeticError) as error:
+        raise InputError(f"{place}: a number is out of all range, or brackets are nested too deeply") from error
     return checked(model, tables, place)
 
 

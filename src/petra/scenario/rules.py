@@ -206,6 +206,7 @@ class LotRule(RuleSection):
     """kind = "lot": powers are multiples of `lot_watts`, in both directions."""
 
     kind: Literal["lot"]
+    direction: Literal["both"] = "both"
     lot_watts: Watts
 
     def rule(self, capacity: Capacity) -> Rule:
@@ -217,6 +218,7 @@ class RateRule(RuleSection):
     """kind = "rate": each account asks at most `requests` times in `seconds`."""
 
     kind: Literal["rate"]
+    direction: Literal["both"] = "both"
     requests: Count
     seconds: Annotated[int, Field(ge=1, le=86_400)]
 

@@ -107,3 +107,16 @@ def test_shipped_scenarios_are_valid() -> None:
     """Every scenario that comes with PETra can be loaded by its name."""
     assert shipped_names() == ["case-study", "feeder-day", "rural-stress"]
     assert [load_scenario(name).run.name for name in shipped_names()] == shipped_names()
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = 1e9999999999999999999"])
+def test_text_that_no_reader_can_hold_is_refused(text: str) -> None:
+    """It is one message, not a traceback of the reader's."""
+    assert problems_of(text) == ["small.toml: a number is out of all range, or brackets are nested too deeply"]
+
+
+@pytest.mark.parametrize("rule", ['kind = "lot"\nlot_watts = 10', 'kind = "rate"\nrequests = 1\nseconds = 60'])
+def test_direction_that_a_rule_does_not_look_at_is_refused(rule: str) -> None:
+    """Who writes one would believe that the other direction is free."""
+    (problem,) = problems_of(f'{GOOD}[[dso.rule]]\n{rule}\ndirection = "export"\n')
+    assert "direction: Input should be 'both'" in problem
