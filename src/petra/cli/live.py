@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def live(
     scenario: Annotated[
-        str, typer.Argument(help="A scenario that comes with PETra (case-study, feeder-day), or a TOML file.")
+        str, typer.Argument(help="A scenario that comes with PETra (case-study, feeder-day, rural-stress), or a file.")
     ] = "case-study",
     *,
     rpc: Annotated[

@@ -29,7 +29,7 @@ class Ledger(StrEnum):
 
 def simulate(
     scenario: Annotated[
-        str, typer.Argument(help="A scenario that comes with PETra (case-study, feeder-day), or a TOML file.")
+        str, typer.Argument(help="A scenario that comes with PETra (case-study, feeder-day, rural-stress), or a file.")
     ] = "case-study",
     *,
     ledger: Annotated[

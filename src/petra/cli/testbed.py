@@ -45,7 +45,7 @@ def up(
         typer.Option(min=1, max=1_000, help="How many homes; the scenario's if left out.", show_default=False),
     ] = None,
     scenario: Annotated[
-        str, typer.Option(help="Whose homes, prices and terms: case-study, feeder-day, or a TOML file.")
+        str, typer.Option(help="Whose homes, prices and terms: case-study, feeder-day, rural-stress, or a file.")
     ] = "case-study",
     timestep_seconds: Annotated[int, typer.Option(min=4, max=3_600, help="T: how long a timestep lasts.")] = 15,
     block_seconds: BlockSeconds = 1,
@@ -80,7 +80,7 @@ def up(
 @app.command()
 def play(
     scenario: Annotated[
-        str, typer.Argument(help="A scenario that comes with PETra (case-study, feeder-day), or a TOML file.")
+        str, typer.Argument(help="A scenario that comes with PETra (case-study, feeder-day, rural-stress), or a file.")
     ] = "case-study",
     *,
     timestep_seconds: Annotated[int, typer.Option(min=4, max=3_600, help="T: how long a timestep lasts.")] = 15,
