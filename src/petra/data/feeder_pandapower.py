@@ -47,7 +47,7 @@ def feeder_from_pandapower_json(
     connected = {row.whole("bus") for kind in _CONNECTED for row in tables.get(kind, ())}
     return report.feeder(
         lambda: Feeder(
-            name=place,
+            name=report.name,
             source_node=_node_name(sources[0].whole("bus")),
             source_voltage=sources[0].number("vm_pu"),
             source_voltage_deviation=source_voltage_deviation,

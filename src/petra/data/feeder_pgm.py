@@ -37,7 +37,7 @@ def feeder_from_pgm_json(
         report.add(f"{row.name}: single-phase and unbalanced connections are refused")
     return report.feeder(
         lambda: Feeder(
-            name=place,
+            name=report.name,
             source_node=_node_name(sources[0].whole("node")),
             source_voltage=sources[0].number("u_ref"),
             source_voltage_deviation=source_voltage_deviation,

@@ -7,6 +7,7 @@ Invariant: nothing is guessed: what is missing becomes NaN and a problem, and a 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import isnan, nan
+from pathlib import Path
 from typing import Any
 
 from petra.errors import InputError
@@ -23,6 +24,11 @@ class Report:
     place: str
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def name(self) -> str:
+        """What the feeder is called: as its file."""
+        return Path(self.place).stem
+
     def add(self, problem: str) -> None:
         """Note what is wrong."""
         self.problems.append(f"{self.place}: {problem}")
@@ -33,7 +39,8 @@ class Report:
             feeder = make()
         except InputError as error:
             # What is missing is reported already, and NaN in its place says it less well.
-            self.problems += [f"{self.place}: {problem}" for problem in error.problems if " nan" not in problem]
+            told = [problem.removeprefix(f"{self.name}: ") for problem in error.problems if " nan" not in problem]
+            self.problems += [f"{self.place}: {problem}" for problem in told]
             raise InputError(self.problems) from None
         if self.problems:
             raise InputError(self.problems)

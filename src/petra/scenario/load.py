@@ -74,9 +74,12 @@ def _told(place: str, problem: object) -> str:
     if problem["type"] == "extra_forbidden":
         message = "unknown key; remove it or correct its spelling"
     given = problem["input"]
-    shown = "" if isinstance(given, dict) or problem["type"] in {"missing", "extra_forbidden"} else f" (given: {given})"
+    hidden = isinstance(given, dict) or problem["type"] in {"missing", "extra_forbidden"}
+    shown = "" if hidden else f" (given: {str(given)[:_SHOWN]})"
     return f"{place}: {' '.join(keys)}: {message}{shown}"
 
+
+_SHOWN = 80  # characters of what was given
 
 # Keys whose values are shares and quantiles; every other decimal number is money and stays exact.
 _FLOATS = frozenset(
