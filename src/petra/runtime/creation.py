@@ -39,6 +39,7 @@ from petra.runtime.config import (
 from petra.runtime.feeders import FEEDER_FILE, feeder_book
 from petra.runtime.invitation import HomeCard, Invitation, MeterCard
 from petra.runtime.records import SEED
+from petra.runtime.sensors import read_series
 from petra.scenario.load import checked
 from petra.scenario.schema import GridRules, Scenario
 from petra.store.database import Database
@@ -225,6 +226,7 @@ def _fill_meter(place: Path, card: HomeCard, password: str, *, profile: Path | N
     keys.close()
     write_deployment(deployment, place / DEPLOYMENT_FILE)
     if profile is not None:
+        read_series(profile, deployment.terms.timeline)
         try:
             shutil.copyfile(profile, place / PROFILE_FILE)
         except OSError as error:

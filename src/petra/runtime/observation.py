@@ -6,7 +6,7 @@ Invariant: no metric names an account, a home or a pseudonym, and nothing can be
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
@@ -80,14 +80,14 @@ class Pulse:
         service: None until there is one.
         started: its diary is replayed.
         rounds: how many there were. seen: when the last one ended, by the monotonic clock.
-        troubles: what the `node` and the `link` to the DSO failed with in the last round, those that did.
+        troubles: what the `node` and the `link` to the DSO have failed with since they last worked.
     """
 
     role: str
     service: Watched | None = None
     started: bool = False
     rounds: int = 0
-    troubles: Mapping[str, str] = field(default_factory=dict)
+    troubles: dict[str, set[str]] = field(default_factory=dict)
     seen: float = field(default_factory=time.monotonic)
 
     def beat(self) -> None:
@@ -133,7 +133,7 @@ class _ServiceCollector(Collector):
         yield _gauge("petra_last_round_timestamp_seconds", "Unix second of the last round.", service.now)
         if pulse.role != "dso":
             about = "1 while the DSO, and a meter's home, can be reached."
-            yield _gauge("petra_link_up", about, "link" not in pulse.troubles)
+            yield _gauge("petra_link_up", about, not pulse.troubles.get("link"))
         if service.ledger is not None:
             yield _gauge("petra_ledger_up", "1 while the node answers.", service.ledger.trouble is None)
             yield _gauge("petra_ledger_head_block", "Number of the newest block seen.", service.ledger.head)

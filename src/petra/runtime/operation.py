@@ -151,13 +151,15 @@ def _loop(service: Running, pulse: Pulse, stop: _Stop, *, log: Log, supervisor: 
 
 
 def _tell_troubles(pulse: Pulse, now: Mapping[str, str | None], log: Log) -> None:
-    """Say once that the node or the way to the DSO fails, and once that it is back."""
+    """Say that the node or the way to the DSO fails, once for each reason, and once that it is back."""
     for name, trouble in now.items():
-        if trouble is not None and name not in pulse.troubles:
-            log.warning(f"{name}-fails", message=trouble)
-        elif trouble is None and name in pulse.troubles:
+        told = pulse.troubles.setdefault(name, set())
+        if trouble is None and told:
             log.info(f"{name}-is-back")
-    pulse.troubles = {name: trouble for name, trouble in now.items() if trouble is not None}
+            told.clear()
+        elif trouble is not None and trouble not in told:
+            log.warning(f"{name}-fails", message=trouble)
+            told.add(trouble)
 
 
 def _close(service: Running, log: Log) -> None:

@@ -64,6 +64,14 @@ def test_failure_half_way_leaves_nothing(tmp_path: Path, new_dso: NewDso) -> Non
     assert not list(tmp_path.glob("dso*/"))
 
 
+def test_profile_that_no_meter_could_play_makes_no_home(tmp_path: Path, invitation: Path) -> None:
+    """It is told when the home is made, not when its meter starts; nothing is left behind."""
+    new = NewHome(invitation=invitation, profile=invitation, work=WORK)
+    with pytest.raises(InputError, match="needs a line of names"):
+        create_home(tmp_path / "home", new, PASSWORD)
+    assert not (tmp_path / "home").exists()
+
+
 def test_directory_that_is_not_empty_is_left_as_it_is(tmp_path: Path, new_dso: NewDso, invitation: Path) -> None:
     """Neither a DSO nor a home is made where something lies."""
     (tmp_path / "full").mkdir()

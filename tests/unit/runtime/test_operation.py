@@ -103,18 +103,18 @@ def test_node_that_fails_is_told_once_and_its_return_too(tmp_path: Path, log: Lo
     assert told == [("node-fails", "http://node: refused"), ("node-is-back", None)]
 
 
-def test_dso_that_cannot_be_reached_is_told_once_and_its_return_too(tmp_path: Path, log: Log) -> None:
-    """A home trades on meanwhile, so nothing else would tell its operator."""
+def test_dso_that_cannot_be_reached_is_told_once_a_reason_and_its_return_too(tmp_path: Path, log: Log) -> None:
+    """A home trades on meanwhile, so nothing else would tell its operator; two reasons that alternate are two lines."""
 
     class Cut(ToyService):
         def turn(self) -> None:
             super().turn()
-            self.link.failure = "tcp://dso:5555 refuses our key" if 1 < self.number < 4 else None
+            self.link.failure = [None, "away", "revoked", "away", "revoked", None, None][self.number - 1]
 
-    assert run(Cut(fails_at=6), role="prosumer", log=log) == 3
+    assert run(Cut(fails_at=7), role="prosumer", log=log) == 3
     lines = logged(tmp_path / "log")
     told = [(line["event"], line.get("message")) for line in lines if str(line["event"]).startswith("link")]
-    assert told == [("link-fails", "tcp://dso:5555 refuses our key"), ("link-is-back", None)]
+    assert told == [("link-fails", "away"), ("link-fails", "revoked"), ("link-is-back", None)]
 
 
 def test_free_port_serves_while_the_service_runs(log: Log) -> None:
