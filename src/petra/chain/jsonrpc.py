@@ -133,7 +133,7 @@ class JsonRpc:
             raise NodeUnavailable(f"no node answers at {self.url} ({said}): start it, or name another one") from error
         try:
             return read(json.loads(text))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._nonsense(text[:80]) from error
 
     def _exchange(self, payload: bytes) -> bytes:

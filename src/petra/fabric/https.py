@@ -108,6 +108,6 @@ class Https:
             raise ValueError("the answer is too long")
         try:
             fields = json.loads(text) if text else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             fields = {}
         return Reply(response.status, fields if isinstance(fields, dict) else {})

@@ -73,7 +73,7 @@ def read_deployment(path: Path) -> Deployment:
     """Return what a deployment file says; InputError with every problem that it has."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: no deployment can be read: {error}") from error
     return parse_deployment(content, str(path))
 

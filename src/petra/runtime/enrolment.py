@@ -116,7 +116,7 @@ def _knock(gateway_url: str, raw: bytes) -> bool:
 def _agreed(answer: Enrolled) -> dict[str, Any]:
     try:
         document = json.loads(answer.document)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WorldError("the DSO's answer to the enrolment cannot be read") from error
     if not isinstance(document, dict):
         raise WorldError("the DSO's answer to the enrolment cannot be read")

@@ -33,7 +33,7 @@ class _Document(Section):
         """Read a file; InputError with every problem that it has."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path}: cannot be read: {_reason(error)}") from error
         if not isinstance(content, dict) or content.get("petra") != cls.WORD:
             raise InputError(f"{path}: is not {cls.WORD}: name the right file")

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import alembic.command  # noqa: F401 this and eth_account are imported late elsewhere: here they are for all children
-import eth_account  # noqa: F401
+import alembic.command  # noqa: F401 this is imported late elsewhere: here it is for all children
 import sqlalchemy as sql
 
 from petra.domain.messages import Kind
@@ -36,8 +35,10 @@ from petra.runtime.logs import Log, opened_log
 from petra.runtime.operation import run
 from petra.runtime.service import Service
 from petra.runtime.testbed_layout import LOG_FILE
+from petra.store.keystore import eth_account
 from petra.store.tables import messages
 
+eth_account()  # as alembic
 WORK = 2  # scrypt's cost: the password lies beside the keys, so it protects nothing
 _BAD_INPUT, _WORLD_FAILED = 2, 3
 _BUILDERS: dict[str, Callable[[Path, str], Service]] = {"dso": build_dso, "prosumer": build_home, "meter": build_meter}

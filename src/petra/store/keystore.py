@@ -8,9 +8,11 @@ same transaction as what made it needed; files are born with mode 0600 in a dire
 
 import contextlib
 import fcntl
+import importlib
 import json
 import os
 import secrets
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -188,19 +190,27 @@ def _locked(directory: Path) -> int:
     return lock
 
 
-def _encrypted(secret: bytes, password: str, work: int) -> dict[str, Any]:
-    from eth_account import Account  # noqa: PLC0415 a heavy package, needed once in a service's life
+def eth_account() -> Any:
+    """Import a heavy package, needed once in a service's life, without what it does to the process.
 
-    document: dict[str, Any] = Account.encrypt(secret, password, iterations=work)
+    It lets Python nest calls 100,000 deep: brackets nested as deeply in JSON then overflow the stack, and the process
+    dies of what otherwise is a RecursionError.
+    """
+    limit = sys.getrecursionlimit()
+    package = importlib.import_module("eth_account")
+    sys.setrecursionlimit(limit)
+    return package
+
+
+def _encrypted(secret: bytes, password: str, work: int) -> dict[str, Any]:
+    document: dict[str, Any] = eth_account().Account.encrypt(secret, password, iterations=work)
     return document
 
 
 def _decrypted(path: Path, password: str) -> bytes:
-    from eth_account import Account  # noqa: PLC0415 as above
-
     document = _read(path)
     try:
-        secret = bytes(Account.decrypt(document, password))
+        secret = bytes(eth_account().Account.decrypt(document, password))
     except ValueError as error:
         if "MAC" in str(error):
             raise InputError(f"{path}: the password is wrong") from error

@@ -220,7 +220,7 @@ def from_lines(texts: Iterable[str]) -> Evidence:
                 header = _header(fields)
             else:
                 lines.append(_line(fields))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise MessageError(f"line {number} of the evidence cannot be read: {error}") from error
     if header is None:
         raise MessageError("there is no evidence: the file is empty")

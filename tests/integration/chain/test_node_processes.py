@@ -163,7 +163,9 @@ def server() -> Iterator[HTTPServer]:
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", b"<html>", b"[]", b"7", b'{"id": 1}', b'{"id": 1, "result": 5}', b'{"id": 1, "error": "x"}']
+    "answer",
+    [b"", b"<html>", b"[]", b"7", b'{"id": 1}', b'{"id": 1, "result": 5}', b'{"id": 1, "error": "x"}', b"[" * 100_000],
+    ids=lambda answer: answer[:30].decode(),
 )
 def test_nonsense_is_a_chain_error(server: HTTPServer, answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Something else than a node listens there."""

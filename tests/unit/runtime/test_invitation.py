@@ -43,7 +43,11 @@ def invitation(tmp_path: Path) -> Invitation:
     )
 
 
-@pytest.mark.parametrize("content", ["[]", "{", "\0", '{"petra": "a home\'s card, form 1"}', "{}"])
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "{", "\0", '{"petra": "a home\'s card, form 1"}', "{}", "[" * 100_000],
+    ids=["list", "cut", "binary", "card", "empty", "deep"],
+)
 def test_file_that_is_no_invitation_is_refused(tmp_path: Path, content: str) -> None:
     """Other documents, other JSON and other texts end in one problem with the file's name."""
     path = tmp_path / "invitation.json"

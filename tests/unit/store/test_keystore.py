@@ -234,3 +234,15 @@ def test_no_secret_is_on_disk_in_the_clear(directory: Path, keys: Keystore) -> N
     for path in directory.iterdir():
         held = path.read_bytes()
         assert secret not in held and secret.hex().encode() not in held
+
+
+def test_opening_keys_leaves_python_its_limit_of_nested_calls(directory: Path) -> None:
+    """Beyond it, brackets that somebody nests in JSON overflow the stack of the process that holds the keys."""
+    code = (
+        "import json, sys; from pathlib import Path; from petra.store.keystore import Keystore\n"
+        f"Keystore.open(Path({str(directory)!r}), {PASSWORD!r}).close()\n"
+        "try: json.loads('[' * 100_000)\n"
+        "except RecursionError: print('refused')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "refused\n"), done.stderr

@@ -1,13 +1,13 @@
 """Legacy EIP-155 transactions."""
 
 import pytest
-from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
 
 from petra.domain.calls import AddAssets, Call, EnergyGrant, FinancialGrant
 from petra.domain.terms import MAX_GRANTS, Address
 from petra.errors import ChainError
+from petra.store.keystore import eth_account
 from petra.wire import rlp, transaction
 from petra.wire.secp256k1 import ORDER, SecretKey
 from petra.wire.transaction import Transaction
@@ -78,7 +78,7 @@ def test_the_bytes_are_those_of_eth_account(chain_id: int, nonce: int, data: byt
     ours = transaction.sign(
         Transaction(chain_id=chain_id, nonce=nonce, gas_limit=500_000, to=to, data=data), key.sign
     )
-    theirs = Account.sign_transaction(
+    theirs = eth_account().Account.sign_transaction(
         {"chainId": chain_id, "nonce": nonce, "gas": 500_000, "gasPrice": 0, "to": to, "value": 0, "data": data},
         secret,
     )
