@@ -8,9 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 Note = Mapping[str, Any]
+_LARGEST = 2**63 - 1  # of any number: nothing in a run is larger in any unit
 OPTIONAL_TEXT = "text or null"
 OPTIONAL_WHOLE = "integer or null"
-WHOLE, TEXT, TRUTH, LIST, MAP = "integer", "text", "true or false", "list", "map"
+WHOLE, TEXT, TRUTH = "integer", "text", "true or false"
+WHOLES, TEXTS = "list of integers", "list of texts"
+AMOUNTS, PAIRS = "map of integers", "map of pairs of integers"
 
 # Kind, then each field with its type. `at` (unix second, virtual) and `kind` stand in every line.
 KINDS: dict[str, dict[str, str]] = {
@@ -54,7 +57,7 @@ KINDS: dict[str, dict[str, str]] = {
         "consumption_capacity_watts": WHOLE,
         "opening_balance": WHOLE,
     },
-    "day": {"home": TEXT, "start_unix": WHOLE, "production_watts": LIST, "consumption_watts": LIST},
+    "day": {"home": TEXT, "start_unix": WHOLE, "production_watts": WHOLES, "consumption_watts": WHOLES},
     "forecast": {"home": TEXT, "timestep": WHOLE, "low": WHOLE, "median": WHOLE, "high": WHOLE},
     "withdraw": {
         "home": TEXT,
@@ -75,9 +78,9 @@ KINDS: dict[str, dict[str, str]] = {
         "limit_watts": OPTIONAL_WHOLE,
         "start": WHOLE,
         "end": WHOLE,
-        "homes": LIST,
+        "homes": TEXTS,
     },
-    "curtailment-refused": {"problems": LIST},
+    "curtailment-refused": {"problems": TEXTS},
     "curtailed": {
         "home": TEXT,
         "number": WHOLE,
@@ -108,7 +111,7 @@ KINDS: dict[str, dict[str, str]] = {
         "amount": WHOLE,
         "utility_only": WHOLE,
         "provisional": TRUTH,
-        "lines": MAP,
+        "lines": PAIRS,
     },
     "envelope-broken": {
         "home": TEXT,
@@ -119,8 +122,8 @@ KINDS: dict[str, dict[str, str]] = {
         "left_percent": WHOLE,
     },
     "reading-refused": {"home": TEXT, "timestep": WHOLE, "problem": TEXT},
-    "readings-missing": {"home": TEXT, "before": LIST},
-    "books": {"balances": MAP, "problems": LIST},
+    "readings-missing": {"home": TEXT, "before": WHOLES},
+    "books": {"balances": AMOUNTS, "problems": TEXTS},
 }
 
 # The fields of a `ledger` line beyond its kind's, by the class in `petra.domain.events`.
@@ -182,16 +185,20 @@ def note_problems(note: object) -> Iterator[str]:
 def _is(value: object, wanted: str) -> bool:
     match wanted:
         case "integer":
-            return isinstance(value, int) and not isinstance(value, bool)
+            return type(value) is int and abs(value) <= _LARGEST
         case "text":
             return isinstance(value, str)
         case "integer or null":
-            return value is None or (isinstance(value, int) and not isinstance(value, bool))
+            return value is None or _is(value, WHOLE)
         case "text or null":
             return value is None or isinstance(value, str)
         case "true or false":
             return isinstance(value, bool)
-        case "list":
-            return isinstance(value, list)
+        case "list of integers":
+            return isinstance(value, list) and all(_is(one, WHOLE) for one in value)
+        case "list of texts":
+            return isinstance(value, list) and all(isinstance(one, str) for one in value)
+        case "map of integers":
+            return isinstance(value, dict) and all(_is(one, WHOLE) for one in value.values())
         case _:
-            return isinstance(value, dict)
+            return isinstance(value, dict) and all(_is(one, WHOLES) and len(one) == 2 for one in value.values())

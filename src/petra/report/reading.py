@@ -11,22 +11,16 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
+from pydantic import BaseModel
+
 from petra.errors import InputError
+from petra.report.documents import About, Bill, GridDay, Unsolved, problems_of
 from petra.report.kinds import Note, note_problems
 
 FORMAT = 1  # of the run directory; a run.json that names none was written before there was a second one
 PROBLEMS_MAX = 20
 PARTIAL = ".partial"
 AGAIN = "run `petra simulate` again"
-BILL_FIELDS = {
-    *("home", "first_timestep", "last_timestep", "opening", "withdrawn", "deposited", "on_ledger", "closing"),
-    *("community", "settlement", "utility_only", "savings", "by_kind", "trades", "timesteps"),
-}
-
-GRID_FIELDS = {
-    *("feeder", "rule", "limits", "links", "first_timestep", "metered", "granted", "loading", "voltage", "comparison"),
-    *("granted_loading", "granted_voltage_low", "granted_voltage_high", "envelopes_broken", "promises_broken"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +45,7 @@ def read_run(directory: Path) -> RunRecord:
             f"{directory / 'run.json'}: format {written!r}, and this PETra reads {FORMAT};"
             " use the version of PETra that wrote the run"
         )
-    problems += [
-        f"{directory / 'run.json'}: `{key}` is missing; {AGAIN}" for key in ("scenario", "seed") if key not in about
-    ]
+    problems += _wrong(directory / "run.json", About, about)
     journal = _lines(directory / "journal.jsonl", problems)
     problems += _journal_problems(directory / "journal.jsonl", journal)
     ledger = _lines(directory / "ledger.jsonl", problems)
@@ -108,8 +100,7 @@ def _document(path: Path, problems: list[str]) -> dict[str, Any]:
 
 def _bill(path: Path, problems: list[str]) -> dict[str, Any]:
     bill = _document(path, problems)
-    if bill and (missing := sorted(BILL_FIELDS - bill.keys())):
-        problems.append(f"{path}:1: no bill: {', '.join(missing)} missing; {AGAIN}")
+    problems += _wrong(path, Bill, bill)
     return bill
 
 
@@ -117,9 +108,13 @@ def _grid(path: Path, problems: list[str]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     grid = _document(path, problems)
-    if grid and "impossible" not in grid and (missing := sorted(GRID_FIELDS - grid.keys())):
-        problems.append(f"{path}:1: no day of a feeder: {', '.join(missing)} missing; {AGAIN}")
+    problems += _wrong(path, Unsolved if "impossible" in grid else GridDay, grid)
     return grid
+
+
+def _wrong(path: Path, model: type[BaseModel], document: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with a document; one that is no JSON has been told of."""
+    yield from (f"{path}: {problem}; {AGAIN}" for problem in problems_of(model, document) if document)
 
 
 def _lines(path: Path, problems: list[str]) -> list[tuple[int, Any]]:
@@ -136,15 +131,29 @@ def _lines(path: Path, problems: list[str]) -> list[tuple[int, Any]]:
 def _journal_problems(path: Path, lines: list[tuple[int, Any]]) -> Iterator[str]:
     for number, note in lines:
         yield from (f"{path}:{number}: {problem}; {AGAIN}" for problem in note_problems(note))
+    yield from _day_problems(path, lines)
     runs = [number for number, note in lines if isinstance(note, dict) and note.get("kind") == "run"]
     if runs != [1]:
         yield f"{path}:1: exactly the first line must be of kind `run`; {AGAIN}"
-    elif (zone := lines[0][1].get("timezone")) not in available_timezones():
+    elif str(zone := lines[0][1].get("timezone")) not in available_timezones():
         yield f"{path}:1: {zone!r} is no time zone that this machine knows; install tzdata (pip install tzdata)"
 
 
+def _day_problems(path: Path, lines: list[tuple[int, Any]]) -> Iterator[str]:
+    """Yield the homes whose day has other steps than the first home's."""
+    steps: int | None = None
+    for number, note in lines:
+        if not isinstance(note, dict) or note.get("kind") != "day":
+            continue
+        days = [note.get(name) for name in ("production_watts", "consumption_watts")]
+        lengths = {len(day) for day in days if isinstance(day, list)}
+        steps = max(lengths, default=0) if steps is None else steps
+        if lengths != {steps}:
+            yield f"{path}:{number}: kind `day`: all homes' days have equally many steps; {AGAIN}"
+
+
 def _ledger_problems(path: Path, lines: list[tuple[int, Any]]) -> Iterator[str]:
-    needed = {"succeeded", "gas_used"}
+    needed = {"succeeded": bool, "gas_used": int}
     wanted = {"number": int, "hash": str, "timestamp": int, "transactions": list, "logs": list}
     for number, block in lines:
         wrong = [
@@ -154,7 +163,9 @@ def _ledger_problems(path: Path, lines: list[tuple[int, Any]]) -> Iterator[str]:
         ]
         if wrong:
             yield f"{path}:{number}: no block: {', '.join(wrong)} missing or of the wrong type; {AGAIN}"
-        elif not all(isinstance(one, dict) and needed <= one.keys() for one in block["transactions"]):
+        elif not all(isinstance(one, dict) for one in block["transactions"]) or not all(
+            isinstance(one.get(name), kind) for one in block["transactions"] for name, kind in needed.items()
+        ):
             yield f"{path}:{number}: a transaction without `succeeded` and `gas_used`; {AGAIN}"
 
 

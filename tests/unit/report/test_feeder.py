@@ -79,9 +79,41 @@ def test_half_a_day_is_refused(tmp_path: Path) -> None:
     """A grid.json that lacks a part is told with its name, and nothing is written."""
     grid = solved(timesteps_of_the_run())
     del grid["voltage"]
-    with pytest.raises(InputError, match=r"grid\.json:1: no day of a feeder: voltage missing"):
+    with pytest.raises(InputError, match=r"grid\.json: `voltage` is missing"):
         page_of(tmp_path / "run", grid)
     assert not (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"limits": {"loading": 1.0, "voltage_min": 1.1, "voltage_max": 0.9}}, "voltage_min must lie below"),
+        ({"links": {}}, "`links`"),
+        ({"links": {"a": {"above": "b", "element": "t", "metres": 0.0}}}, "nothing is told of t"),
+        ({"loading": {}}, "loading: nothing is told of"),
+        ({"rule": "fair"}, "`rule`"),
+        ({"first_timestep": None}, "`first_timestep`"),
+        ({"comparison": {"first_requests": 1, "left_out": 0, "timesteps": [], "rules": [{"rule": "none"}]}}, "asked"),
+    ],
+)
+def test_day_that_cannot_be_drawn_is_refused(tmp_path: Path, changed: dict[str, Any], told: str) -> None:
+    """Each problem has its key, and nothing is written."""
+    grid = solved(timesteps_of_the_run()) | changed
+    with pytest.raises(InputError) as refused:
+        page_of(tmp_path / "run", grid)
+    assert "grid.json: " in str(refused.value) and told in str(refused.value)
+    assert not (tmp_path / "run" / "report.html").exists()
+
+
+def test_feeder_that_hangs_on_itself_or_ends_early_is_refused(tmp_path: Path) -> None:
+    """Neither a ring nor a series that is shorter than the day can be drawn."""
+    ring, short = solved(timesteps_of_the_run()), solved(timesteps_of_the_run())
+    first, second = list(ring["links"])[:2]
+    ring["links"][first]["above"] = second
+    short["voltage"][first] = short["voltage"][first][:-1]
+    for name, grid, told in (("ring", ring, "links: "), ("short", short, "as long as the day")):
+        with pytest.raises(InputError, match=told):
+            page_of(tmp_path / name, grid)
 
 
 def test_page_says_what_was_overloaded_and_what_margin_is_left(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_bill_and_transaction_without_their_fields_are_told(tmp_path: Path) -> N
     (directory / "bills" / "sun.json").write_text('{"home": "sun"}')
     found = problems(directory)
     assert "ledger.jsonl:1: a transaction without `succeeded` and `gas_used`" in found[0]
-    assert "sun.json:1: no bill: by_kind, closing, community" in found[1]
+    assert f"{directory / 'bills' / 'sun.json'}: `first_timestep` is missing; run `petra simulate` again" in found
 
 
 def test_missing_and_mistyped_fields_are_told(tmp_path: Path) -> None:
@@ -75,6 +75,47 @@ def test_missing_and_mistyped_fields_are_told(tmp_path: Path) -> None:
         f"{place}:2: kind `prices`: the field `retail` is missing; run `petra simulate` again",
         f"{place}:3: kind `member`: the field `pv_rating_watts` must be integer, not True; run `petra simulate` again",
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value"),
+    [
+        ("day", "production_watts", [1, "2"]),
+        ("day", "production_watts", [1]),
+        ("settled", "lines", {"retail": [1]}),
+        ("settled", "lines", {"retail": 7}),
+        ("books", "balances", {"0x1": None}),
+        ("books", "problems", [5]),
+        ("prices", "retail", 10**30),
+        ("run", "timezone", ["Europe/Berlin"]),
+    ],
+)
+def test_values_that_nothing_can_be_counted_with_are_told(
+    tmp_path: Path, line: str, field: str, value: object
+) -> None:
+    """Lists and maps are looked into, and numbers have an end."""
+    journal = small_journal()
+    number, note = next((place, one) for place, one in enumerate(journal, start=1) if one["kind"] == line)
+    note[field] = value
+    assert f"journal.jsonl:{number}: " in problems(write_run(tmp_path / "day", journal))[0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"scenario": []}, "`scenario`: Input should be a valid dictionary, not []"),
+        ({"scenario": {"forecast": {}}}, "scenario.forecast.method: missing"),
+        ({"seed": "one"}, "`seed`: Input should be a valid integer, not 'one'"),
+        ({"versions": {"python": 3}}, "`versions.python`"),
+        ({"wall_seconds": 1e300}, "`wall_seconds`: is too large to be drawn"),
+    ],
+)
+def test_what_a_run_says_of_itself_is_checked(tmp_path: Path, changed: dict[str, object], told: str) -> None:
+    """The page would show it."""
+    place = write_run(tmp_path / "day") / "run.json"
+    place.write_text(json.dumps(json.loads(place.read_text()) | changed))
+    (problem,) = problems(tmp_path / "day")
+    assert problem.startswith(f"{place}: ") and told in problem
 
 
 def test_run_line_stands_first_and_once(tmp_path: Path) -> None:
