@@ -22,6 +22,7 @@ from petra.runtime.observation import Door, Pulse, Watched
 DONE: Final = 0
 WORLD_FAILED: Final = 3
 INTERRUPTED: Final = 130
+REASONS_MAX: Final = 5  # that are told until all is well again: some name a block or a transaction
 
 
 class Running(Watched, Protocol):
@@ -157,7 +158,7 @@ def _tell_troubles(pulse: Pulse, now: Mapping[str, str | None], log: Log) -> Non
         if trouble is None and told:
             log.info(f"{name}-is-back")
             told.clear()
-        elif trouble is not None and trouble not in told:
+        elif trouble is not None and trouble not in told and len(told) < REASONS_MAX:
             log.warning(f"{name}-fails", message=trouble)
             told.add(trouble)
 
