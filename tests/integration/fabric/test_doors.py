@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
+import zmq
 
 from petra.domain.messages import Enrolled, Envelope
 from petra.fabric.intake import EVERYBODY, FROM_GUESTS
 from petra.fabric.limits import Limits
 from petra.fabric.publisher import PRICES
 from petra.fabric.refusals import LinkReason
+from petra.fabric.sockets import Raw
 from petra.fabric.zmq_client import ZmqClient
 from petra.fabric.zmq_server import ZmqServer
 from petra.wire.envelope import envelope_hash
@@ -128,6 +130,36 @@ def test_every_member_hears_what_is_published_however_late_it_comes(desk: Desk) 
     finally:
         for client in filter(None, (early, late, stranger)):
             client.close()
+
+
+def test_a_member_can_subscribe_to_what_is_published_and_to_nothing_else(desk: Desk) -> None:
+    """What nobody publishes is not remembered, so that a member cannot fill memory with topics; nor is 'everything'."""
+    home = party("home")
+    desk.members.add(home)
+    prices = desk.server.open_publisher("tcp://127.0.0.1:*")
+    with zmq.Context() as context:
+        greedy, modest = (_subscriber(context, home, desk.dso, prices) for _ in range(2))
+        for topic in (b"", b"p", *(f"topic {number}".encode() for number in range(3_000))):
+            greedy.subscribe(topic)
+        modest.subscribe(PRICES)
+
+        def published() -> bool:
+            desk.server.publish(PRICES, b"schedule")
+            return modest.poll(20) != 0
+
+        until([desk.server], published)
+        assert modest.recv_multipart() == [PRICES, b"schedule"]
+        assert greedy.poll(300) == 0
+        for one in (greedy, modest):
+            one.close(linger=0)
+
+
+def _subscriber(context: "zmq.Context[Raw]", home: Party, dso: Party, endpoint: str) -> Raw:
+    made = context.socket(zmq.SUB)
+    made.curve_publickey, made.curve_secretkey = home.curve
+    made.curve_serverkey = dso.public
+    made.connect(endpoint)
+    return made
 
 
 def _envelopes(client: ZmqClient) -> list[Envelope]:
