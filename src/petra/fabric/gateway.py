@@ -78,6 +78,8 @@ class GatewayServer:
         self._guests_say = guests_say
         self._queue_max = limits.queue_max
         self._rate = RateLimit(limits.messages_per_second, limits.burst)
+        per_minute = limits.enrolments_per_minute
+        self._guest_rate = RateLimit(per_minute / 60, int(per_minute))  # what they say is stored, whoever they are
         self._mailboxes: OrderedDict[Address, _Mailbox] = OrderedDict()
         self._guests: OrderedDict[Address, None] = OrderedDict()
         self._prices: bytes | None = None
@@ -206,18 +208,26 @@ class GatewayServer:
     def _deliver(self, job: Job, raw: bytes, place: str) -> Arrival | None:
         allowed = self._rate.allows(place.encode(), time.monotonic())
         opened = self._intake.open(raw, None) if allowed else LinkReason.RATE
-        if not isinstance(opened, LinkReason) and not self._directory.known(opened.sender):
-            if opened.kind in self._guests_say:
-                self._guests[opened.sender] = None
-                if len(self._guests) > _GUESTS_MAX:
-                    self._guests.popitem(last=False)
-            else:
-                opened = LinkReason.UNKNOWN
+        if not isinstance(opened, LinkReason) and opened.kind in self._guests_say:
+            if not self._guest_rate.allows(place.encode(), time.monotonic()):
+                opened = LinkReason.RATE
+            elif not self._directory.known(opened.sender):
+                self._welcome(opened.sender)
+        elif not isinstance(opened, LinkReason) and not self._directory.known(opened.sender):
+            opened = LinkReason.UNKNOWN
         if isinstance(opened, LinkReason):
             self.refusals[opened] += 1
             job.answer(refusal(opened, envelope_hash(raw)))
             return None
         return Arrival(envelope=opened, origin=job)
+
+    def _welcome(self, account: Address) -> None:
+        """Let a newcomer fetch its answer; the oldest one leaves with its mailbox where there are too many."""
+        self._guests[account] = None
+        if len(self._guests) > _GUESTS_MAX:
+            gone, _ = self._guests.popitem(last=False)
+            if not self._directory.known(gone):
+                self._mailboxes.pop(gone, None)
 
     def _fetch(self, job: Job, proof: str, waits: bool) -> None:
         account = self._proven(job, proof)

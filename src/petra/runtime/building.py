@@ -221,6 +221,7 @@ def _doors(config: DsoConfig, base: _Base, state: DsoState, opened: ExitStack) -
         base.intake({*TO_DSO, Kind.ENROL}),
         tls=Tls(certificate=config.path(fabric.gateway_certificate), key=config.path(fabric.gateway_key)),
         guests_say={Kind.ENROL},
+        limits=limits,
     )
     opened.callback(gateway.close)
     board.publish.append(gateway.publish)
