@@ -9,7 +9,7 @@ handed over; queues are bounded.
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,6 +37,12 @@ from petra.wire.envelope import envelope_hash
 
 _GREETING_SECONDS: Final = 0.02  # between tries to say hello, when the connection is there and its queue is not yet
 _NO_HASH: Final = bytes(HASH_BYTES)
+_COMPLAINTS: Final[Mapping[str, str]] = {  # what an operator must mend, though the connection stands
+    LinkReason.REVOKED: "takes nothing from us any more: this account was revoked",
+    LinkReason.FROM_THE_FUTURE: "finds our clock ahead of its own: set the clock",
+    LinkReason.EXPIRED: "finds our messages more than a day late: set the clock",
+    LinkReason.VERSION: "does not speak our version of the envelope",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +88,14 @@ class ZmqClient:
         self._connected = self._greeted = False
         self._redial_at: float | None = None
         self._trouble: str | None = None
+        self._complaints: dict[str, str] = {}  # what they say to ours, and we to theirs, until a message passes
         self._returned: list[Address] = []
         self.refusals: Counter[str] = Counter()  # what was refused, by reason
 
     def trouble(self) -> str | None:
-        """Return one sentence about why there is no connection; None while there is, or while the first is tried."""
+        """Return one sentence about why nothing passes; None while it does, or while the first connection is tried."""
         self._watch()
-        return self._trouble
+        return self._trouble or next(iter(self._complaints.values()), None)
 
     # ---- the port
 
@@ -238,13 +245,25 @@ class ZmqClient:
                 self._refuse(_NO_HASH, reason)
             case _:
                 self._outcomes.answered(frame, lambda: {self._server.account})
+                self._listen(frame)
         return None
+
+    def _listen(self, answer: Frame) -> None:
+        """Keep what the server finds wrong with our messages, until it takes one."""
+        match answer:
+            case Stored():
+                self._complaints.pop("ours", None)
+            case Refused(word=word) if word in _COMPLAINTS:
+                self._complaints["ours"] = f"{self._server.endpoint} {_COMPLAINTS[word]}"
 
     def _message(self, raw: bytes) -> Arrival | None:
         opened = self._intake.open(raw, {self._server.account})
         if isinstance(opened, LinkReason):
+            if opened is LinkReason.FROM_THE_FUTURE:
+                self._complaints["theirs"] = f"{self._server.endpoint} has a clock ahead of ours: set the clock"
             self._refuse(envelope_hash(raw), opened)
             return None
+        self._complaints.pop("theirs", None)
         return Arrival(envelope=opened, origin=self._dealer)
 
     def _published(self, parts: list[bytes]) -> Arrival | None:

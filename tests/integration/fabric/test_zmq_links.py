@@ -15,7 +15,7 @@ from petra.fabric.zmq_client import ZmqClient
 from petra.fabric.zmq_server import ZmqServer
 from petra.ports import Link
 from petra.wire.envelope import envelope_hash
-from tests.integration.fabric.parties import Members, Party, client_of, party, received, server_of, until
+from tests.integration.fabric.parties import NOW, Members, Party, client_of, party, received, server_of, until
 
 
 @dataclass
@@ -105,6 +105,48 @@ def test_a_revoked_key_is_refused_on_its_open_connection(line: Line) -> None:
     until([line.server, line.client], told)
     assert refused == [(envelope_hash(raw), LinkReason.REVOKED)]
     assert not line.server.send(line.home.account, line.dso.says(line.home.account, BillStatement(document=b"{}")).raw)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "told"),
+    [(600, 0, "finds our clock ahead"), (0, 600, "has a clock ahead of ours")],
+    ids=["our clock is ahead", "our clock is behind"],
+)
+def test_a_clock_that_is_wrong_is_told_until_it_is_right(line: Line, ours: int, theirs: int, told: str) -> None:
+    """A home whose connection stands, and whose messages nobody takes, tells its operator why."""
+
+    def exchanged(*, created_here: int, created_there: int) -> None:
+        line.client.send(line.dso.account, line.home.says(line.dso.account, created=created_here).raw)
+        bill = line.dso.says(
+            line.home.account, BillStatement(document=b"{}"), created=created_there, deadline=NOW + 900
+        )
+        line.server.send(line.home.account, bill.raw)
+        for link in (line.server, line.client):
+            link.acknowledge(link.receive(10))
+
+    def complains() -> bool:
+        exchanged(created_here=NOW + ours, created_there=NOW + theirs)
+        return told in str(line.client.trouble())
+
+    def is_silent() -> bool:
+        exchanged(created_here=NOW, created_there=NOW)
+        return line.client.trouble() is None
+
+    until([line.server, line.client], complains)
+    until([line.server, line.client], is_silent)
+
+
+def test_a_revoked_home_tells_its_operator(line: Line) -> None:
+    """The connection stands, so nothing else would."""
+    line.members.keys.clear()
+    line.client.send(line.dso.account, line.home.says(line.dso.account).raw)
+
+    def complains() -> bool:
+        assert not line.server.receive(9) and not line.client.receive(9)
+        return line.client.trouble() is not None
+
+    until([line.server, line.client], complains)
+    assert "revoked" in str(line.client.trouble())
 
 
 def test_a_member_cannot_speak_for_another(line: Line) -> None:
