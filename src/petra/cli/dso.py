@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from petra.cli.dso_orders import TAKEN, curtail, freeze, give_order, members_of, open_database, unfreeze
+from petra.cli.dso_orders import (
+    TAKEN,
+    curtail,
+    freeze,
+    give_order,
+    members_of,
+    open_database,
+    orders_of,
+    unfreeze,
+)
 from petra.cli.guard import guarded
 from petra.cli.services import AsJson, Directory, PasswordFile, read_password, run_service, standing, told
 from petra.errors import InputError
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
     from petra.store.database import Database
 
 SECONDS_PER_DAY = 86_400
+MONEY_MAX = 10**9  # EUR or ct: a sum of nine times as many nano-EUR still fits the books
 
 app = typer.Typer(no_args_is_help=True, help="Run the DSO of a microgrid, and tell it who belongs and what it costs.")
 
@@ -53,6 +63,8 @@ def money(text: str) -> Decimal:
         raise typer.BadParameter(f"{text!r} is no decimal number") from error
     if not value.is_finite() or value < 0:
         raise typer.BadParameter(f"{text}: must be 0 or more")
+    if value > MONEY_MAX:
+        raise typer.BadParameter(f"{text[:40]}: must be at most {MONEY_MAX:,}")
     return value
 
 
@@ -311,8 +323,8 @@ def price(
             "bulk_ct_per_kwh": bulk_ct_per_kwh,
         }
         schedule = checked(PriceSection, figures, "prices").schedule()
-        _require_settable(config, schedule, now)
         with open_database(config) as database:
+            _require_settable(config, database, schedule, now)
             give_order(database, ScheduleAdded(schedule=schedule), now)
         typer.echo(f"From timestep {from_timestep} on. {TAKEN}")
 
@@ -447,9 +459,10 @@ def _invitation(
     return checked(Invitation, values, "the invitation")
 
 
-def _require_settable(config: "DsoConfig", schedule: "PriceSchedule", now: int) -> None:
+def _require_settable(config: "DsoConfig", database: "Database", schedule: "PriceSchedule", now: int) -> None:
     """Raise InputError where the DSO would refuse the schedule: told here, before it is an order."""
     from petra.network.deployment import read_deployment
+    from petra.roles.effects import ScheduleAdded
 
     terms = read_deployment(config.path(config.dso.deployment)).terms
     frozen = terms.timeline.current(now) + config.policy.horizon_timesteps
@@ -461,6 +474,9 @@ def _require_settable(config: "DsoConfig", schedule: "PriceSchedule", now: int) 
         )
     if schedule.local > terms.max_price:
         problems.append("--local-ct-per-kwh: is above the contract's highest price")
+    ordered = [order.schedule for order in orders_of(database) if isinstance(order, ScheduleAdded)]
+    if any(one.from_timestep == schedule.from_timestep for one in ordered):
+        problems.append(f"--from-timestep {schedule.from_timestep}: prices from there on are ordered already, and stay")
     if problems:
         raise InputError(problems)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from petra.runtime.config import DsoConfig
     from petra.store.database import Database
 
+TIMESTEP_MAX: Final = 2**40  # the last one that a DSO knows
 TAKEN: Final = "The running DSO takes the order within a second; one that does not run, when it starts."
 
 
@@ -31,7 +32,7 @@ def curtail(
         str, typer.Option(help="`export` or `import`: what is bounded at the homes' meters.", show_default=False)
     ],
     start_timestep: Annotated[int, typer.Option(min=0, help="The first; it must not have begun.", show_default=False)],
-    end_timestep: Annotated[int, typer.Option(min=0, help="The last, included.", show_default=False)],
+    end_timestep: Annotated[int, typer.Option(min=0, max=TIMESTEP_MAX, help="The last, included.", show_default=False)],
     limit_watts: Annotated[
         int | None, typer.Option(min=0, max=10**9, help="The most that may flow, whatever is firm or granted.")
     ] = None,
@@ -143,6 +144,15 @@ def give_order(database: "Database", order: "Order", now: int) -> None:
     from petra.store.registry import OrderStore
 
     OrderStore(database).add(now, type(order).__name__, encode(AnyOrder, order))
+
+
+def orders_of(database: "Database") -> "list[Order]":
+    """Return every order that there ever was, taken or not."""
+    from petra.roles.effects import Order as AnyOrder
+    from petra.store.codec import decode
+    from petra.store.registry import OrderStore
+
+    return [decode(AnyOrder, one.document) for one in OrderStore(database).all()]
 
 
 def members_of(database: "Database") -> list[tuple["Member", int | None]]:

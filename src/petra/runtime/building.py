@@ -83,6 +83,7 @@ def build_dso(directory: Path, password: str, *, standby: bool = False) -> Servi
 
     Raises:
         InputError: with what is wrong in the directory, its keys or the chain, or: another process has the lease.
+        ChainError: no node answers.
         StoreError: the database cannot be used, or knows less than the chain.
     """
     config = DsoConfig.load(directory)
@@ -123,6 +124,7 @@ def build_home(directory: Path, password: str) -> Service:
 
     Raises:
         InputError: with what is wrong in the directory, its keys or the chain.
+        ChainError: no node answers.
         StoreError: the database cannot be used, or knows less than the chain.
     """
     config = HomeConfig.load(directory)
@@ -320,7 +322,8 @@ def _chain(node: Node, deployment: Deployment, opened: ExitStack) -> RpcChain:
         opened.callback(chain.close)
         check_deployment(chain, deployment)
         return chain
-    raise InputError([*problems, "no node of the chain answers: start one, or name another under `rpc`"])
+    # The world's fault and not the operator's: after a power cut a node may come up later than we do.
+    raise ChainError("; ".join([*problems, "no node of the chain answers: start one, or name another under `rpc`"]))
 
 
 def _refuse_restored(base: _Base, transactions: TransactionStore, chain: RpcChain) -> None:

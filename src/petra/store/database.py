@@ -150,7 +150,7 @@ def _open_file(path: Path, create: bool) -> Database:
 def _open_url(text: str, create: bool) -> Database:
     try:
         url = sql.make_url(text)
-    except sql.exc.ArgumentError as error:
+    except (sql.exc.ArgumentError, ValueError) as error:  # a port that is no number is the second
         raise InputError("the database's URL cannot be read: sqlite:///PATH or postgresql://USER@HOST/NAME") from error
     if url.get_backend_name() == "sqlite" and url.database:
         return _open_file(Path(url.database), create)

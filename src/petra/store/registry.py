@@ -112,6 +112,11 @@ class OrderStore:
             (position,) = added.inserted_primary_key or (0,)
         return int(position)
 
+    def all(self) -> list[Order]:
+        """Return every order, in order."""
+        rows = self._database.read(sql.select(orders).order_by(orders.c.position))
+        return [Order(position=row.position, at=row.at, kind=row.kind, document=row.document) for row in rows]
+
     def waiting(self) -> list[Order]:
         """Return the orders that nobody has taken, in order."""
         rows = self._database.read(

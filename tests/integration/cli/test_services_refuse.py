@@ -103,7 +103,7 @@ def test_clock_that_is_not_synchronised(grid: Microgrid, monkeypatch: pytest.Mon
     monkeypatch.setattr(clock, "clock_problem", lambda: "clock: it is not synchronised")
     warned = petra("dso", "run", "--dir", grid.dso)
     assert '"event": "clock"' in warned.stderr
-    assert warned.exit_code == 2 and "no node of the chain answers" in warned.stderr  # the next thing that is wrong
+    assert warned.exit_code == 3 and "no node of the chain answers" in warned.stderr  # the next thing that is wrong
     before = snapshot(grid.meter)
     set_line(grid.meter, 'clock = "warn"', 'clock = "refuse"')
     refused(petra("meter", "run", "--dir", grid.meter), "clock: it is not synchronised (or set [operation] clock")
@@ -152,6 +152,10 @@ def test_database_url_that_is_none(grid: Microgrid) -> None:
     result = petra("dso", "init", "--dir", grid.place / "new", *arguments, "--database", "mysql://dso:hunter2@db/x")
     refused(result, "postgresql+psycopg://")
     assert "hunter2" not in result.output
+    url = "postgresql+psycopg://dso:hunter2@db:port/x"  # a port that is no number
+    result = petra("dso", "init", "--dir", grid.place / "new", *arguments, "--database", url)
+    refused(result, "cannot be read")
+    assert "hunter2" not in result.output
     assert not (grid.place / "new").exists()
 
 
@@ -169,8 +173,23 @@ def test_orders_that_the_dso_would_refuse(grid: Microgrid) -> None:
     refused(petra("dso", "price", *prices, "--from-timestep", "5"), "are frozen")
     crossed = ["40" if one == "19" else one for one in prices]
     refused(petra("dso", "price", *crossed, "--from-timestep", str(2**40)), "local")
+    for rich in ("1e400", "1000000001", "Infinity"):  # no column of the books holds it: the DSO would end at the join
+        told = petra("dso", "enrol", "home 2", *ENROL[:-1], rich, "--dir", grid.dso, "--out", again)
+        assert told.exit_code == 2 and "must be" in told.stderr, told.output
+    late = ["--direction", "export", "--lift", "--start-timestep", str(2**40), "--end-timestep", str(2**60)]
+    assert petra("dso", "curtail", *late, "--dir", grid.dso).exit_code == 2
     assert not again.exists()
     assert json.loads(petra("dso", "status", "--dir", grid.dso, "--json").stdout) == before
+
+
+def test_prices_are_ordered_once(grid: Microgrid) -> None:
+    """The DSO keeps the first prices from a timestep on, so a second order would only seem to be taken."""
+    order = [
+        *("--from-timestep", str(2**40), "--feed-in-ct-per-kwh", "8", "--local-ct-per-kwh", "19"),
+        *("--imbalance-ct-per-kwh", "45", "--bulk-ct-per-kwh", "9", "--dir", str(grid.dso), "--retail-ct-per-kwh"),
+    ]
+    assert petra("dso", "price", *order, "30").exit_code == 0
+    refused(petra("dso", "price", *order, "31"), "are ordered already")
 
 
 def test_rules_that_name_nobody(grid: Microgrid) -> None:
