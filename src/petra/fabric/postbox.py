@@ -18,6 +18,7 @@ from petra.ports import Link
 from petra.wire.envelope import envelope_hash
 
 PARCELS_MAX: Final = 500_000
+SHARE_MAX: Final = 50_000  # for one recipient: a meter that reads each 4 s was away for two days
 _FIRST_SECONDS: Final = 0.5
 _LONGEST_SECONDS: Final = 2.0
 _JITTER: Final = 0.2
@@ -42,11 +43,13 @@ class Postbox:
         link: the way to the recipients.
         rng: where jitter comes from; nothing else should draw from it.
         parcels_max: how many messages may wait.
+        share_max: how many of them for one recipient, so that one who acknowledges nothing is its own misfortune.
     """
 
     link: Link
     rng: Random
     parcels_max: int = PARCELS_MAX
+    share_max: int = SHARE_MAX
     _parcels: dict[bytes, _Parcel] = field(default_factory=dict)
     _by_recipient: dict[Address, dict[bytes, _Parcel]] = field(default_factory=dict)
     _queue: list[tuple[float, int, bytes]] = field(default_factory=list)
@@ -72,7 +75,7 @@ class Postbox:
             known.deadline = max(known.deadline, deadline)
             self._plan(known, now)
             return True
-        if len(self._parcels) >= self.parcels_max:
+        if len(self._parcels) >= self.parcels_max or len(self._by_recipient.get(recipient, ())) >= self.share_max:
             return False
         parcel = _Parcel(recipient, raw, deadline, digest)
         self._parcels[digest] = parcel
@@ -87,7 +90,7 @@ class Postbox:
             for parcel in self._parcels.values():
                 self._plan(parcel, now)
         self._now = now
-        for account in self.link.returned():
+        for account in dict.fromkeys(self.link.returned()):  # a thousand greetings are one
             for parcel in self._by_recipient.get(account, {}).values():
                 parcel.tries = 0
                 self._plan(parcel, now)
