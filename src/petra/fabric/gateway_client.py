@@ -93,7 +93,8 @@ class GatewayClient:
         self._bell, self._settled, self._stop = threading.Event(), threading.Event(), threading.Event()
         self._connected = False
         self._returned: list[Address] = []
-        self._trouble: str | None = None
+        self._trouble: str | None = None  # with fetching
+        self._post_trouble: str | None = None
         self.refusals: Counter[str] = Counter()  # what was refused, by reason
         self._threads = [
             threading.Thread(target=work, name=f"gateway-{work.__name__}", daemon=True)
@@ -104,7 +105,7 @@ class GatewayClient:
 
     def trouble(self) -> str | None:
         """Return one sentence about why the gateway cannot be used; None while it can, or while the first try runs."""
-        return self._trouble
+        return self._trouble or self._post_trouble
 
     # ---- the port
 
@@ -211,8 +212,9 @@ class GatewayClient:
                     word = f"?refusal={item.word}" if isinstance(item, Refused) else ""
                     path = f"/v1/mailbox/{item.hash.hex()}{word}"
                     self._posting.ask("DELETE", path, None, self._proof())
+                self._post_trouble = None
             except NoAnswer as error:
-                self._trouble = str(error)
+                self._post_trouble = str(error)
             if not isinstance(item, _Post):
                 self._handed.discard(item.hash)
                 self._settled.set()

@@ -1,15 +1,17 @@
 """A web server in a thread of its own: uvicorn with TLS, bound before it starts.
 
 Decides: limits on connections, and how it starts and ends. It does not know what it serves.
-Invariant: a port or certificate that cannot be used is found before a thread exists; `close` leaves neither.
+Invariants: a port or certificate that cannot be used is found before a thread exists; `close` leaves neither. Whoever
+connects and says nothing takes none of the files that the service needs for database, node and links.
 """
 
 import contextlib
+import resource
 import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -26,6 +28,26 @@ class Tls:
 
     certificate: Path
     key: Path
+
+
+class _Door(socket.socket):
+    """A listening socket with so many connections at once; others are hung up on at once.
+
+    uvicorn counts them only after TLS. Without a bound a thousand idle connections took every file of the process, and
+    asyncio then logged thousands of failed accepts a second.
+    """
+
+    connections_max = _CONNECTIONS_MAX
+
+    def accept(self) -> "tuple[socket.socket, Any]":
+        """Return the next connection; BlockingIOError where there is none, or none more is let in."""
+        made, place = super().accept()
+        self.inside = [one for one in getattr(self, "inside", ()) if one.fileno() >= 0]
+        if len(self.inside) >= self.connections_max:
+            made.close()
+            raise BlockingIOError
+        self.inside.append(made)
+        return made, place
 
 
 class GatewayThread:
@@ -74,13 +96,15 @@ class GatewayThread:
 
 def _bound(address: tuple[str, int]) -> socket.socket:
     host, port = address
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         # With the protocol named asyncio turns Nagle's delays off, 40 ms for each answer.
-        made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        made = _Door(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise InputError(f"{host}:{port}: no such address: {error.strerror}") from error
     try:
+        made.connections_max = min(_CONNECTIONS_MAX, files // 2)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(place)
         made.listen(128)  # only then is a taken port refused

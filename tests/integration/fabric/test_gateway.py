@@ -1,8 +1,10 @@
 """The HTTPS gateway: the same envelopes, the same refusals, and mail for its owner only."""
 
 import base64
+import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from petra.errors import InputError
 from petra.fabric.gateway import GatewayServer
 from petra.fabric.gateway_client import Gateway, GatewayClient
 from petra.fabric.gateway_thread import Tls
+from petra.fabric.https import NoAnswer
 from petra.fabric.intake import EVERYBODY
 from petra.fabric.mailbox_proof import mailbox_proof
 from petra.fabric.publisher import PRICES
@@ -105,6 +108,21 @@ def test_nobody_there_is_told_so_in_one_sentence(line: Line) -> None:
     until([line.client], lambda: line.client.trouble() is not None)
     assert "does not answer" in str(line.client.trouble())
     assert not line.client.send(line.dso.account, line.home.says(line.dso.account).raw)
+
+
+def test_a_post_that_failed_once_is_forgotten_when_one_passes(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trouble ends with its cause, although the thread that fetches never had any."""
+
+    def fails(*_: object) -> None:
+        raise NoAnswer("it does not answer")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(line.client._posting, "ask", fails)
+        line.client.send(line.dso.account, line.home.says(line.dso.account).raw)
+        until([line.client], lambda: line.client.trouble() == "it does not answer")
+    line.client.send(line.dso.account, line.home.says(line.dso.account).raw)
+    line.server.acknowledge(received(line.server, [line.client]))
+    until([line.server, line.client], lambda: line.client.trouble() is None)
 
 
 def test_mail_for_somebody_else_is_not_brought_to_the_gateway(line: Line) -> None:
@@ -237,6 +255,24 @@ def test_strangers_cannot_fill_the_books_with_enrolments(line: Line) -> None:
     answers = [post(stranger.says(line.dso.account, ENROLMENT)) for stranger in strangers]
     assert answers == [*[202] * 30, 429]
     assert post(line.home.says(line.dso.account)) == 202, "members are not kept waiting by them"
+
+
+def test_idle_connections_leave_files_for_the_rest(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who connects and says nothing is let in so often and not beyond; when all have left, others are served."""
+    monkeypatch.setattr("petra.fabric.gateway_thread._CONNECTIONS_MAX", 8)
+    server = gateway_of(line.dso, line.members, None)
+    try:
+        idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(40)]
+        turned_away = 0
+        for one in idle:
+            one.settimeout(0.2)
+            with one, suppress(TimeoutError, ConnectionResetError):
+                turned_away += one.recv(1) == b""
+        assert turned_away == 40 - 8
+        with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as web:
+            assert served(server, lambda: web.get("/v1/prices")).status_code == 404
+    finally:
+        server.close()
 
 
 def test_a_newcomer_may_say_what_guests_say(line: Line) -> None:
