@@ -41,6 +41,10 @@ def show(
     with guarded():
         from itertools import islice
 
+        from petra.domain.messages import Kind
+
+        if kind not in {None, *(one.value for one in Kind)}:
+            raise InputError(f"--kind {kind}: is none of {', '.join(one.value for one in Kind)}")
         with _opened(directory) as (_, database):
             from petra.store.messages import MessageStore
 

@@ -16,7 +16,7 @@ import sqlalchemy as sql
 
 from petra.data import feeder_to_json
 from petra.domain.terms import Address
-from petra.errors import InputError, StoreError
+from petra.errors import InputError, PetraError, StoreError
 from petra.grid import Feeder
 from petra.network.deployment import Deployment, read_deployment, write_deployment
 from petra.network.ports import choose_ports
@@ -47,6 +47,7 @@ from petra.store.keystore import WORK, Keystore
 from petra.store.registry import Settings
 from petra.store.tables import outbox, wanted
 from petra.wire.envelope import meter_proof_digest, signature_domain
+from petra.wire.secp256k1 import recover
 
 OUTBOX_FILE = "dso-outbox.db"  # beside the deployment file: what `petra deploy` signed
 METER_FOLDER, METER_CARD_FILE, HOME_CARD_FILE = "meter", "meter-card.json", "home-card.json"
@@ -207,6 +208,7 @@ def adopt_meter(directory: Path, meter_card: Path) -> HomeConfig:
         raise InputError(f"{path}: cannot be read: {error.strerror}; `petra prosumer init` makes it") from error
     if (directory / METER_CARD_FILE).exists() or "[meter]" in text.splitlines():
         raise InputError(f"{path}: [meter]: the home has its meter already")
+    _require_own(card, HomeCard.read(directory / HOME_CARD_FILE), meter_card)
     party = MeterPartySection(address=card.meter, curve_key=card.curve_key)
     card.write(directory / METER_CARD_FILE)
     try:
@@ -241,6 +243,19 @@ def _fill_meter(place: Path, card: HomeCard, password: str, *, profile: Path | N
     made = MeterCard(meter=keys.identity, curve_key=curve_key.hex(), proof=proof.hex())
     made.write(place / METER_CARD_FILE)
     return made
+
+
+def _require_own(card: MeterCard, home: HomeCard, path: Path) -> None:
+    """Raise InputError unless the meter was made for this home: the DSO would refuse it, and the file would name it."""
+    deployment = home.read_deployment()
+    domain = signature_domain(deployment.chain_id, deployment.contract)
+    digest = meter_proof_digest(domain, Address(home.home), Address(card.meter), bytes.fromhex(card.curve_key))
+    try:
+        is_own = recover(digest, bytes.fromhex(card.proof)) == card.meter
+    except PetraError:
+        is_own = False
+    if not is_own:
+        raise InputError(f"{path}: is the card of another home's meter: make one from this home's {HOME_CARD_FILE}")
 
 
 def _dso_secret(new: NewDso) -> bytes:

@@ -4,6 +4,7 @@ Decides: what counts as alive and as ready. It reads a few attributes of the ser
 Invariant: no metric names an account, a home or a pseudonym, and nothing can be changed through this door.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -222,5 +223,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(code)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(OSError):  # who asked has gone
+            self.end_headers()
+            self.wfile.write(body)

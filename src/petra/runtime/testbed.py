@@ -84,6 +84,8 @@ def up(directory: Path, world: World, plan: Plan) -> Testbed:
         raise InputError(f"{directory}: is not empty: `petra testbed down --remove` ends and removes a testbed there")
     chosen = choose_homes(world, plan.homes, plan.seed)
     require_room(chosen)
+    if plan.network is not None:
+        read_network(plan.network)  # before anything is made
     _prepare(directory)
     try:
         nursery = Nursery(directory)  # it imports while we go on

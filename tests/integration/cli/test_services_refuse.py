@@ -241,6 +241,11 @@ def test_evidence_that_cannot_be_read(grid: Microgrid) -> None:
     refused(petra("evidence", "verify"), "name one of the two")
 
 
+def test_kind_of_message_that_is_none(grid: Microgrid) -> None:
+    """A slip of the hand is not answered with an empty list."""
+    refused(petra("evidence", "show", "--dir", grid.home, "--kind", "withdrawassets"), "withdrawAssets")
+
+
 def test_restore_over_a_database(grid: Microgrid) -> None:
     """A database that stands is never written over, by a backup or from one."""
     before = snapshot(grid.dso)

@@ -36,6 +36,13 @@ def test_a_strange_directory_is_neither_used_nor_removed(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
 
 
+def test_a_network_that_is_not_there_leaves_nothing(tmp_path: Path) -> None:
+    """It is told before a directory is made, which the next try would find in use."""
+    result = petra("testbed", "up", "--dir", tmp_path / "bed", "--network", tmp_path / "none")
+    assert result.exit_code == 2 and "no network is here" in result.stderr
+    assert not (tmp_path / "bed").exists()
+
+
 def test_homes_that_the_feeder_could_not_carry_are_refused(tmp_path: Path) -> None:
     """Five times the homes of a stressed feeder cannot be promised what they draw: told before anything is made."""
     result = petra("testbed", "up", "--scenario", "rural-stress", "--homes", "65", "--dir", tmp_path / "testbed")

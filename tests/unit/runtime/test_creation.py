@@ -156,6 +156,11 @@ def test_meter_elsewhere_is_adopted_once(tmp_path: Path, invitation: Path) -> No
     card = create_meter(
         tmp_path / "meter", tmp_path / "home" / "home-card.json", PASSWORD, profile=profile, work=WORK
     )
+    create_home(tmp_path / "other", NewHome(invitation=invitation, profile=profile, work=WORK), PASSWORD)
+    before = (tmp_path / "home" / "home.toml").read_bytes()
+    with pytest.raises(InputError, match="another home's meter"):
+        adopt_meter(tmp_path / "home", tmp_path / "other" / "meter" / "meter-card.json")
+    assert (tmp_path / "home" / "home.toml").read_bytes() == before
     adopted = adopt_meter(tmp_path / "home", tmp_path / "meter" / "meter-card.json")
     assert adopted.meter.address == card.meter
     assert (tmp_path / "meter" / "profile.csv").read_text(encoding="utf-8") == profile.read_text(encoding="utf-8")

@@ -1,5 +1,8 @@
 """What a running service shows: metrics, whether it lives, whether it is ready."""
 
+import socket
+import struct
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -86,3 +89,29 @@ def test_meter_has_no_ledger_and_is_ready(door: Door, pulse: Pulse) -> None:
     pulse.service.ledger = None
     assert ask(door, "/ready")[0] == 200
     assert "petra_ledger" not in ask(door, "/metrics")[1]
+
+
+def test_who_asks_and_leaves_is_no_error(
+    door: Door, pulse: Pulse, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A probe that gives up while the service is slow puts no traceback into the log."""
+    asked, gone, done = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(_: Pulse) -> str:
+        asked.set()
+        gone.wait(5)
+        return "slow"
+
+    def ended(request: socket.socket) -> None:
+        request.close()
+        done.set()
+
+    monkeypatch.setattr(Pulse, "unready", slow)
+    monkeypatch.setattr(door._server, "shutdown_request", ended)
+    with socket.create_connection(("127.0.0.1", door.port)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        probe.sendall(b"GET /ready HTTP/1.0\r\n\r\n")
+        assert asked.wait(5)
+    gone.set()
+    assert done.wait(5)
+    assert "Traceback" not in capfd.readouterr().err
